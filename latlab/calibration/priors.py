@@ -1,0 +1,169 @@
+"""What a recording of TTFT does not hold: prices, caching rules, decoding, connections; for each model, with sources.
+
+A model that is not listed takes over the values of `OTHERWISE`, and its profile says so: they are there to be edited.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mockllm.core.profile import CacheRule, Connection, Decode, Parameter, Price, Profile, Tokens
+
+__all__ = ["DATASETS", "OTHERWISE", "Prior", "model_name", "prior_for", "prior_is_known", "prior_of"]
+
+# Where a recording comes from: repository -> (commit, date of recording, licence).
+DATASETS = {
+    "epoch-research/ttft-latency-scaling": ("cf1e462", "August 2026", "MIT"),
+    "chenchenygu/auditing-prompt-caching": ("3a7aec2", "September-October 2024", "Apache-2.0"),
+}
+
+OTHERWISE = "claude-sonnet-5"
+
+_PROMPT_CACHING = "platform.claude.com, prompt caching (October 2026)"
+_PRICING = "platform.claude.com, pricing (October 2026)"
+_CLAUDE_RATES = "end-to-end figures of public trackers, October 2026"
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """The parts of a profile that stand beside its TTFT."""
+
+    provider: str
+    max_input_tokens: int
+    max_output_tokens: int
+    decode: Decode
+    connection: Connection
+    cache: CacheRule
+    tokens: Tokens
+    price: tuple[Price, ...]
+
+
+def model_name(recorded: str) -> str:
+    """The name of a profile for a model as a recording calls it: 'Claude Sonnet 5' is claude-sonnet-5."""
+    name = re.sub(r"[^a-z0-9.]+", "-", recorded.lower()).strip("-.") or "model"
+    return name.replace(".", "-") if name.startswith("claude") else name
+
+
+def prior_of(profile: Profile) -> Prior:
+    """What another profile says beside its TTFT."""
+    return Prior(
+        profile.provider,
+        profile.max_input_tokens,
+        profile.max_output_tokens,
+        profile.decode,
+        profile.connection,
+        profile.cache,
+        profile.tokens,
+        profile.price,
+    )
+
+
+def prior_is_known(name: str) -> bool:
+    """Whether the model `name` has a prior of its own."""
+    return name in _MODELS
+
+
+def prior_for(name: str) -> Prior:
+    """The prior of the model `name`, or of `OTHERWISE` for one that is not listed."""
+    model = name if name in _MODELS else OTHERWISE
+    tokens_per_s, minimum_tokens, price = _MODELS[model]
+    return Prior(
+        provider="anthropic",
+        max_input_tokens=1_000_000,
+        max_output_tokens=128_000,
+        decode=_decode(tokens_per_s),
+        connection=_ANTHROPIC_CONNECTION,
+        cache=CacheRule(
+            minimum_tokens=_published(minimum_tokens, _PROMPT_CACHING),
+            lookback_blocks=_published(20, _PROMPT_CACHING),
+            breakpoints=_published(4, _PROMPT_CACHING),
+        ),
+        tokens=Tokens(
+            characters_per_token=_published(3.5, "platform.claude.com, glossary: about 3.5 English characters a token")
+        ),
+        price=price,
+    )
+
+
+def _published(value: float, source: str) -> Parameter:
+    return Parameter(value=value, evidence="published", source=source)
+
+
+def _assumed(value: float, interval: tuple[float, float], source: str, reason: str) -> Parameter:
+    return Parameter(value=value, interval=interval, evidence="assumed", source=source, reason=reason)
+
+
+def _decode(tokens_per_s: Parameter) -> Decode:
+    other_models = "ranges over the models that were recorded; this one's chunks were not"
+    return Decode(
+        tokens_per_s=tokens_per_s,
+        rate_cv=_assumed(0.13, (0.07, 0.20), "ScaleVoice/LatencyLab @01a24a3 and others", other_models),
+        flush_tokens=_assumed(9.0, (4.0, 22.0), "text deltas of Claude Sonnet 4", other_models),
+        flush_gap_cv=_assumed(1.0, (0.7, 1.4), "ScaleVoice/LatencyLab @01a24a3 (2024)", other_models),
+    )
+
+
+_SONNET_5_RATE = Parameter(
+    value=95.0,
+    interval=(76.0, 114.0),
+    evidence="published",
+    source=_CLAUDE_RATES,
+    reason="from end-to-end times, not from gaps between tokens; 20 % either way is stated, no interval was published",
+)
+_OPUS_5_RATE = _assumed(
+    72.0,
+    (48.0, 108.0),
+    f"Claude Opus 4.8: 72 tokens a second ({_CLAUDE_RATES})",
+    "the figure of its predecessor; half as fast again either way",
+)
+_HAIKU_5_5_RATE = _assumed(
+    110.0,
+    (75.0, 200.0),
+    f"Claude Haiku 4.5: 110 tokens a second ({_CLAUDE_RATES})",
+    "the figure of a predecessor; up to the 200 of Claude 3 Haiku",
+)
+
+_ANTHROPIC_CONNECTION = Connection(
+    setup_s=Parameter(
+        value=0.097,
+        interval=(0.038, 0.240),
+        evidence="published",
+        source="mazamaka/llm-latency-tracker @1a716d1 (October 2026): new connections from us-central, median",
+        n=287,
+        reason="depends on where the client stands: 38-68 ms (TCP + TLS) near the service, 240 ms from Tokyo",
+    ),
+    setup_sigma=Parameter(
+        value=0.34,
+        interval=(0.16, 0.40),
+        evidence="published",
+        source="mazamaka/llm-latency-tracker @1a716d1 (October 2026): us-central, from p50 97 ms and p95 169 ms",
+        n=287,
+        reason="from the lowest to the highest of four regions",
+    ),
+    idle_expiry_s=_published(5.0, "the Python SDK's HTTP library: keep-alive connections expire after 5 s"),
+)
+
+
+def _price(up_to_tokens: int, *nusd: int) -> Price:
+    input_nusd, output_nusd, write_5m_nusd, write_1h_nusd, read_nusd = nusd
+    return Price(
+        up_to_tokens=up_to_tokens,
+        input_nusd=input_nusd,
+        output_nusd=output_nusd,
+        write_5m_nusd=write_5m_nusd,
+        write_1h_nusd=write_1h_nusd,
+        read_nusd=read_nusd,
+        source=_PRICING,
+    )
+
+
+_MODELS: dict[str, tuple[Parameter, int, tuple[Price, ...]]] = {
+    "claude-sonnet-5": (_SONNET_5_RATE, 1024, (_price(0, 2000, 10000, 2500, 4000, 200),)),
+    "claude-opus-5": (_OPUS_5_RATE, 512, (_price(0, 5000, 25000, 6250, 10000, 500),)),
+    "claude-haiku-5-5": (
+        _HAIKU_5_5_RATE,
+        512,
+        (_price(100_000, 100, 500, 125, 200, 10), _price(0, 500, 2500, 625, 1000, 50)),
+    ),
+}

@@ -1,0 +1,96 @@
+"""What a scenario says and has said: tools, turns and the conversation that grows by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from mockllm.core.distributions import Constant, Distribution
+from mockllm.core.passage import Content, Passage
+from mockllm.core.reply import Reply, Text, ToolUse
+
+__all__ = ["Chat", "Part", "Tool", "ToolCall", "ToolResult", "Turn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A local function that the model may call.
+
+    `latency_s` is slept in every world; the result is `answer(arguments)` where one is given, and otherwise filler of
+    `result_tokens`. Both are drawn by the call's own name.
+    """
+
+    name: str
+    description: str
+    input_schema: Mapping[str, Any]
+    latency_s: Distribution
+    result_tokens: Distribution = field(default_factory=lambda: Constant(100))
+    answer: Callable[[Mapping[str, Any]], str] | None = None
+
+    def definition(self) -> dict[str, Any]:
+        """The tool as a request carries it."""
+        return {"name": self.name, "description": self.description, "input_schema": dict(self.input_schema)}
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call of the model's, with the call path under which it runs."""
+
+    path: str
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What came of the tool call `use_id`."""
+
+    use_id: str
+    content: Content
+    is_error: bool = False
+
+
+Part: TypeAlias = Text | ToolUse | ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side said, in order."""
+
+    role: str
+    parts: tuple[Part, ...]
+
+
+class Chat:
+    """A conversation: system prompt and tools, fixed, and turns, which are only ever appended.
+
+    `name` is its part of every call path. Worlds keep what they derive from a chat by how many turns it has.
+    """
+
+    __slots__ = ("calls", "name", "system", "tools", "turns")
+
+    def __init__(self, name: str, system: Content, tools: Sequence[Tool]) -> None:
+        self.name = name
+        self.system = system
+        self.tools = tuple(tools)
+        self.turns: list[Turn] = []
+        self.calls = 0
+
+    def user(self, *contents: Content | Passage) -> None:
+        """Say something to the model: one text block for each of `contents`."""
+        self.turns.append(Turn("user", tuple([Text(content) for content in contents])))
+
+    def tool_results(self, results: Sequence[ToolResult]) -> None:
+        """Hand back what the tools returned, in the order of the calls."""
+        self.turns.append(Turn("user", tuple(results)))
+
+    def assistant(self, reply: Reply) -> None:
+        """Record what the model said."""
+        self.turns.append(Turn("assistant", reply.parts))
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds of tool calls the conversation has had."""
+        return sum(isinstance(turn.parts[0], ToolResult) for turn in self.turns if turn.parts)

@@ -1,0 +1,133 @@
+"""Who runs the runs: this process, or a pool of others. Which of them is never visible in the figures.
+
+Work is handed out in batches of runs of one arm; a worker builds the study's world from its plan and imports the target
+itself, so nothing but plain data crosses between processes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from latlab.config import BenchmarkConfig
+from latlab.harness.store import RunKey
+from latlab.harness.study import StudyError
+from latlab.harness.targets import Target, load_target
+from latlab.scenario import as_settings
+from latlab.worlds.run import Outcome
+from mockllm.core.draws import Draws
+from mockllm.core.profile import Profile, parse_profile
+
+__all__ = ["EXECUTORS", "Batch", "Executor", "Finished", "Plan", "inline", "processes"]
+
+BATCH = 25
+"""Runs in one batch: enough that handing it over costs little, few enough that an interruption loses little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a worker needs to know, all of it picklable: the target by what the user typed, the profile by its text."""
+
+    target: str
+    world: str
+    profile: str
+    profile_bytes: bytes
+    configs: tuple[BenchmarkConfig, ...]
+    seed: int
+    toggles: tuple[str, ...]
+
+
+class Batch(NamedTuple):
+    """The runs `numbers` of one arm under one profile (plausible 0 is the profile as fitted)."""
+
+    arm: int
+    plausible: int
+    numbers: tuple[int, ...]
+
+
+Finished: TypeAlias = list[tuple[RunKey, Outcome]]
+Executor: TypeAlias = Callable[[Plan, Sequence[Batch]], Iterator[Finished]]
+"""Carries out batches and yields what is finished, in any order and in any portions."""
+
+
+class Bench:
+    """A study's plan, ready to run: the target imported and profiles drawn, each once a process."""
+
+    def __init__(self, plan: Plan, target: Target | None = None) -> None:
+        self._plan = plan
+        self._target = target or load_target(plan.target)
+        self._profiles: dict[int, Profile] = {0: parse_profile(plan.profile_bytes.decode(), plan.profile)}
+
+    def run(self, batch: Batch) -> Iterator[tuple[RunKey, Outcome]]:
+        """The outcomes of `batch`, one by one."""
+        config = self._plan.configs[batch.arm]
+        profile = self._profile(batch.plausible)
+        for number in batch.numbers:
+            draws = Draws(self._plan.seed, number, batch.plausible)
+            yield RunKey(batch.arm, batch.plausible, number), self._run(profile, config, draws)
+
+    def _profile(self, plausible: int) -> Profile:
+        if plausible not in self._profiles:
+            self._profiles[plausible] = self._profiles[0].plausible(self._plan.seed, plausible)
+        return self._profiles[plausible]
+
+    def _run(self, profile: Profile, config: BenchmarkConfig, draws: Draws) -> Outcome:
+        # Worlds are imported where they are used: sim needs neither the SDK nor the server.
+        if self._plan.world == "sim":
+            from latlab.worlds.sim import run_sim
+
+            return run_sim(self._target.run, profile, config, draws)
+        from latlab.worlds.warp import run_warp, run_warp_agent
+
+        if self._target.kind == "agent":
+            settings = as_settings(config)
+            toggles = {name: settings[name] for name in self._plan.toggles}
+            return run_warp_agent(self._target.run, profile, config, toggles, draws)
+        return run_warp(self._target.run, profile, config, draws)
+
+
+def inline(plan: Plan, batches: Sequence[Batch]) -> Iterator[Finished]:
+    """Run everything here, one run after the other."""
+    bench = Bench(plan)
+    for batch in batches:
+        for finished in bench.run(batch):
+            yield [finished]
+
+
+def processes(plan: Plan, batches: Sequence[Batch]) -> Iterator[Finished]:
+    """Run batches in a pool of freshly started processes, one a core."""
+    workers = min(os.cpu_count() or 1, len(batches))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (plan,))
+    try:
+        waiting: set[Future[Finished]] = {pool.submit(_run_batch, batch) for batch in batches}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    except BrokenProcessPool:
+        raise StudyError("a worker process ended abruptly; what was finished is kept, repeat the command to go on") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+EXECUTORS: dict[str, Executor] = {"inline": inline, "processes": processes}
+
+_bench: Bench | None = None
+
+
+def _start_worker(plan: Plan) -> None:
+    global _bench  # noqa: PLW0603  # a pool's worker has no other place for what it built once
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _bench = Bench(plan)
+
+
+def _run_batch(batch: Batch) -> Finished:
+    assert _bench is not None
+    return list(_bench.run(batch))

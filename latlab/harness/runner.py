@@ -1,0 +1,173 @@
+"""Carries out a study: what is missing is run, what is finished is kept, and the rows become arrays and a digest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latlab.client import CallRecord
+from latlab.harness.executors import BATCH, Batch, Executor, Finished, Plan
+from latlab.harness.store import RunKey, Store, StoredRun
+from latlab.harness.study import Study, StudyError
+from latlab.harness.summary import ArmSamples
+from latlab.scenario import as_settings
+from latlab.worlds.run import Outcome, RunRecord
+
+__all__ = ["Interrupted", "carry_out", "describe", "failures_of", "samples_of"]
+
+Progress = Callable[[int, int], None]
+_ROWS_PER_WRITE = 200
+
+
+class Interrupted(StudyError):
+    """The user stopped the study; what was finished is kept."""
+
+
+def carry_out(study: Study, store: Store, executor: Executor, progress: Progress) -> None:
+    """Run whatever of `study` the store does not hold yet, writing as runs finish.
+
+    Raises `StudyError` where a scenario cannot be run at all, and `Interrupted` on Ctrl-C.
+    """
+    missing = _missing(study, store.done())
+    total = sum(len(batch.numbers) for batch in missing)
+    if not total:
+        return
+    plan = Plan(
+        study.target.given,
+        study.world,
+        study.profile,
+        study.profile_bytes,
+        tuple([arm.config for arm in study.arms]),
+        study.seed,
+        study.toggles,
+    )
+    unwritten: list[tuple[RunKey, Outcome]] = []
+    finished = failed = 0
+    portions = executor(plan, missing)
+    try:
+        for portion in portions:
+            unwritten.extend(portion)
+            finished += len(portion)
+            failed += sum(outcome.error is not None for _, outcome in portion)
+            _stop_if_hopeless(study, portion, all_failed=failed >= BATCH and failed == finished)
+            if len(unwritten) >= _ROWS_PER_WRITE:
+                store.add(unwritten)
+                unwritten = []
+            progress(finished, total)
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted after {finished} of {total} runs; they are kept, repeat the command to go on") from None
+    finally:
+        store.add(unwritten)
+
+
+def _stop_if_hopeless(study: Study, portion: Finished, *, all_failed: bool) -> None:
+    for _, outcome in portion:
+        # A deadlock or a run without end is the scenario's own fault, not one run's bad luck.
+        if outcome.hopeless or (all_failed and outcome.error is not None):
+            raise StudyError(f"{study.target.given}: {outcome.error}")
+
+
+def _missing(study: Study, done: set[RunKey]) -> list[Batch]:
+    batches = []
+    loops = [(0, study.runs)]
+    if study.plausible:
+        loops += [(draw, study.plausible.runs) for draw in range(1, study.plausible.profiles + 1)]
+    for plausible, runs in loops:
+        for arm in range(len(study.arms)):
+            numbers = [number for number in range(runs) if RunKey(arm, plausible, number) not in done]
+            batches += [Batch(arm, plausible, tuple(numbers[at : at + BATCH])) for at in range(0, len(numbers), BATCH)]
+    return batches
+
+
+def samples_of(study: Study, store: Store) -> list[ArmSamples]:
+    """What each arm measured, from the stored rows. Raises `StudyError` where an arm has not one run that succeeded."""
+    runs: list[list[StoredRun]] = [[] for _ in study.arms]
+    errors: list[list[str]] = [[] for _ in study.arms]
+    plausible = _empty_plausible(study)
+    for stored in store.runs():
+        key = stored.key
+        if key.plausible:
+            if plausible is not None and stored.figures is not None:
+                plausible[key.arm, key.plausible - 1, key.run] = stored.figures.total_us / 1e6
+        elif stored.figures is None:
+            errors[key.arm].append(stored.error or "")
+        else:
+            runs[key.arm].append(stored)
+    calls = _call_means(store.calls())
+    samples = []
+    for number, arm in enumerate(study.arms):
+        if not runs[number]:
+            first = errors[number][0] if errors[number] else "none was made"
+            raise StudyError(f"{study.target.given}: no run of the arm {arm.label} succeeded: {first}")
+        samples.append(
+            ArmSamples(
+                study.target.name,
+                arm.label,
+                arm.difference,
+                as_settings(arm.config),
+                np.array([stored.key.run for stored in runs[number]], dtype=np.int64),
+                _metrics(runs[number], calls),
+                len(errors[number]),
+                None if plausible is None else plausible[number],
+            )
+        )
+    return samples
+
+
+def failures_of(study: Study, store: Store) -> list[dict[str, object]]:
+    """The runs that failed, apart from the figures: arm, run and one line each."""
+    return [
+        {"label": study.arms[stored.key.arm].label, "run": stored.key.run, "error": stored.error}
+        for stored in store.runs()
+        if stored.error is not None and not stored.key.plausible
+    ]
+
+
+def describe(study: Study) -> str:
+    """What the digest speaks of besides the figures: the scenario and its arms, in one line of JSON."""
+    return json.dumps([study.target.name, study.seed, [as_settings(arm.config) for arm in study.arms]], sort_keys=True)
+
+
+def _empty_plausible(study: Study) -> NDArray[np.float64] | None:
+    if study.plausible is None:
+        return None
+    return np.full((len(study.arms), study.plausible.profiles, study.plausible.runs), np.nan)
+
+
+def _call_means(calls: Iterator[tuple[int, int, CallRecord]]) -> Mapping[tuple[int, int], tuple[float, float]]:
+    """By arm and run: the mean TTFT of its calls, and the mean tokens a second after the first of those streamed."""
+    sums: dict[tuple[int, int], list[float]] = {}
+    for arm, run, call in calls:
+        entry = sums.setdefault((arm, run), [0, 0, 0.0, 0])
+        entry[0] += call.ttft_us
+        entry[1] += 1
+        decoding_us = call.total_us - call.ttft_us
+        if call.streamed and call.output_tokens > 1 and decoding_us > 0:
+            entry[2] += (call.output_tokens - 1) / decoding_us * 1e6
+            entry[3] += 1
+    return {
+        key: (ttft / count / 1e6, rate / rated if rated else float("nan"))
+        for key, (ttft, count, rate, rated) in sums.items()
+    }
+
+
+def _metrics(
+    runs: Sequence[StoredRun], calls: Mapping[tuple[int, int], tuple[float, float]]
+) -> dict[str, NDArray[np.float64]]:
+    nothing = (float("nan"), float("nan"))
+    rows = []
+    for stored in runs:
+        figures = stored.figures
+        assert isinstance(figures, RunRecord)
+        ttft, rate = calls.get((stored.key.arm, stored.key.run), nothing)
+        hit = figures.read_tokens / figures.prompt_tokens if figures.prompt_tokens else float("nan")
+        rows.append(
+            (figures.total_us / 1e6, figures.perceived_us / 1e6, ttft, rate, hit, figures.cost_nusd / 1e9)
+        )
+    columns = np.array(rows, dtype=np.float64).T
+    names: Iterable[str] = ("total_s", "perceived_s", "ttft_s", "tokens_per_s", "cache_hit_rate", "cost_usd")
+    return dict(zip(names, columns, strict=True))

@@ -1,0 +1,156 @@
+"""A study's rows: one SQLite file, one row a run and one a call, written in batches as they finish.
+
+Rows are keyed by what they are of, so order of arrival, executors and interruptions leave the same content; the digest
+is taken from what is stored and not from what was meant to be.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from latlab import LatlabError
+from latlab.client import CallRecord
+from latlab.worlds.run import Outcome, RunRecord
+
+__all__ = ["RunKey", "Store", "StoreError", "StoredRun"]
+
+_RUN_FIGURES = ", ".join(RunRecord._fields)
+_CALL_FIGURES = ", ".join(CallRecord._fields)
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS runs (
+    arm INTEGER NOT NULL, plausible INTEGER NOT NULL, run INTEGER NOT NULL, error TEXT,
+    {" INTEGER, ".join(RunRecord._fields)} INTEGER,
+    PRIMARY KEY (arm, plausible, run)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS calls (
+    arm INTEGER NOT NULL, run INTEGER NOT NULL, path TEXT NOT NULL, {" INTEGER NOT NULL, ".join(CallRecord._fields[1:])}
+    INTEGER NOT NULL,
+    PRIMARY KEY (arm, run, path, attempt)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class StoreError(LatlabError):
+    """A study's file cannot be opened, read or written."""
+
+
+class RunKey(NamedTuple):
+    """Which run: its arm, the plausible profile it was run under (0: the profile as fitted), and its number."""
+
+    arm: int
+    plausible: int
+    run: int
+
+
+class StoredRun(NamedTuple):
+    """One run as stored: figures, or the line that says why there are none."""
+
+    key: RunKey
+    error: str | None
+    figures: RunRecord | None
+
+
+class Store:
+    """The rows of one study, in the file `path`.
+
+    Raises `StoreError` where the file cannot be made, is no study, or the disk is full; what was written before stays.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._saying():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def add(self, outcomes: Iterable[tuple[RunKey, Outcome]]) -> None:
+        """Write finished runs, all or none of them; a run that is there already is replaced."""
+        runs, calls = [], []
+        nothing = (None,) * len(RunRecord._fields)
+        for key, outcome in outcomes:
+            runs.append((*key, outcome.error, *(outcome.run or nothing)))
+            if not key.plausible:
+                calls.extend([(key.arm, key.run, *call) for call in outcome.calls])
+        with self._saying(), self._transaction():
+            self._insert("runs", runs)
+            self._insert("calls", calls)
+
+    def done(self) -> set[RunKey]:
+        """The runs that are there."""
+        with self._saying():
+            return {RunKey(*row) for row in self._connection.execute("SELECT arm, plausible, run FROM runs")}
+
+    def runs(self) -> Iterator[StoredRun]:
+        """Every run, in the order of its key."""
+        with self._saying():
+            for arm, plausible, run, error, *figures in self._connection.execute(
+                f"SELECT arm, plausible, run, error, {_RUN_FIGURES} FROM runs ORDER BY arm, plausible, run"  # noqa: S608
+            ):
+                yield StoredRun(RunKey(arm, plausible, run), error, None if error is not None else RunRecord(*figures))
+
+    def calls(self) -> Iterator[tuple[int, int, CallRecord]]:
+        """Every call with its arm and run, in canonical order."""
+        with self._saying():
+            for arm, run, *figures in self._connection.execute(
+                f"SELECT arm, run, {_CALL_FIGURES} FROM calls ORDER BY arm, run, path, attempt"  # noqa: S608
+            ):
+                yield arm, run, CallRecord(*figures)
+
+    def digest(self, what: str) -> str:
+        """`sha256:` of every measured figure: two machines that print the same one measured the same thing.
+
+        It covers `what` (the scenario and its arms, in words), the runs under the profile as fitted, in the order of arm
+        and run, and their calls by path.
+        """
+        hashed = sha256(what.encode())
+        for key, error, figures in self.runs():
+            if not key.plausible:
+                hashed.update(repr((key.arm, key.run, error, *(figures or ()))).encode())
+        for arm, run, call in self.calls():
+            hashed.update(repr((arm, run, *call)).encode())
+        return f"sha256:{hashed.hexdigest()}"
+
+    def _insert(self, table: str, rows: list[tuple[object, ...]]) -> None:
+        if rows:
+            places = ", ".join("?" * len(rows[0]))
+            self._connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})", rows)  # noqa: S608
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:  # a full disk has already undone it
+                self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _saying(self) -> Iterator[None]:
+        """Turn what SQLite and the file system say into one line."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{self._path}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "disk is full" in text or "No space left" in text:
+        return "the disk is full; what was finished is kept; free some space and repeat the command to go on"
+    if "not a database" in text or "malformed" in text:
+        return "not a study's file; give another --out, or --fresh to start this study again"
+    if "locked" in text:
+        return "in use by another run; wait for it to end"
+    return f"cannot be written ({text}); give another --out"

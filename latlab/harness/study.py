@@ -1,0 +1,170 @@
+"""A study: what is run, in which arms, how often, and the name that all of it together determines."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import product
+from pathlib import Path
+
+import latlab
+import mockllm
+from latlab import LatlabError
+from latlab.config import BenchmarkConfig
+from latlab.harness.targets import Target
+from latlab.scenario import as_settings, configure
+
+__all__ = ["Arm", "Plausible", "Study", "StudyError", "arms_of", "source_files", "study_id"]
+
+_MOST_FILES = 5000
+_MOST_BYTES = 1 << 20
+_NOT_SOURCE = {"__pycache__", "node_modules", "site-packages", "results", "build", "dist"}
+
+
+class StudyError(LatlabError):
+    """A study that cannot be set up or carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One configuration of a study. `difference` is how it departs from the baseline, which is the first arm."""
+
+    label: str
+    difference: Mapping[str, bool | str]
+    config: BenchmarkConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Plausible:
+    """The outer loop over plausible profiles: how many are drawn, and the runs an arm under each."""
+
+    profiles: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Everything that determines a study's figures. `toggles` are those that the user set or varied."""
+
+    target: Target
+    world: str
+    profile: str
+    profile_bytes: bytes
+    arms: tuple[Arm, ...]
+    runs: int
+    seed: int
+    plausible: Plausible | None
+    toggles: tuple[str, ...]
+
+
+def arms_of(fixed: Mapping[str, bool | str], varied: Mapping[str, tuple[bool | str, ...]]) -> tuple[Arm, ...]:
+    """Every combination of the varied values; the first value of each makes the baseline, which comes first."""
+    baseline = {name: values[0] for name, values in varied.items()}
+    return tuple([arm(fixed, baseline, dict(zip(varied, values, strict=True))) for values in product(*varied.values())])
+
+
+def arm(
+    fixed: Mapping[str, bool | str], baseline: Mapping[str, bool | str], settings: Mapping[str, bool | str]
+) -> Arm:
+    """The arm with `settings` on top of `fixed`, labelled by where it departs from `baseline`."""
+    difference = {name: value for name, value in settings.items() if value != baseline.get(name)}
+    label = ", ".join([f"{name}={_word(value)}" for name, value in difference.items()]) or "baseline"
+    return Arm(label, difference, configure({**fixed, **settings}))
+
+
+def study_id(study: Study) -> str:
+    """16 hexadecimal digits that change with anything that could change a figure.
+
+    Hashes the configuration, the profile, every source file of both packages, and of the target its file, what lies
+    under that file's folder, and whatever else it imported.
+    """
+    hashed = blake2b(digest_size=8)
+    plan = {
+        "target": [study.target.kind, study.target.name],
+        "world": study.world,
+        "arms": [as_settings(one.config) for one in study.arms],
+        "toggles": sorted(study.toggles),
+        "runs": study.runs,
+        "seed": study.seed,
+        "plausible": [study.plausible.profiles, study.plausible.runs] if study.plausible else None,
+    }
+    _feed(hashed, "plan", json.dumps(plan, sort_keys=True).encode())
+    _feed(hashed, "profile", study.profile_bytes)
+    for name, path in source_files(study.target):
+        _feed(hashed, name, path.read_bytes())
+    return hashed.hexdigest()
+
+
+def source_files(target: Target) -> list[tuple[str, Path]]:
+    """Every file whose content belongs to a study of `target`, by a name that no machine's paths are part of."""
+    named: dict[Path, str] = {}
+    for package in (mockllm, latlab):
+        root = Path(package.__path__[0])
+        for path in sorted(root.rglob("*.py")):
+            named.setdefault(path.resolve(), f"{package.__name__}/{path.relative_to(root).as_posix()}")
+    folder = target.file.parent
+    for path in _under(folder):
+        named.setdefault(path.resolve(), f"target/{path.relative_to(folder).as_posix()}")
+    for number, path in enumerate(target.modules):
+        named.setdefault(path.resolve(), f"import-{number}/{path.name}")
+    return sorted([(name, path) for path, name in named.items()])
+
+
+def _under(folder: Path) -> Iterator[Path]:
+    found = 0
+    being_written = _streams()
+    for where, folders, files in os.walk(folder):
+        # A virtual environment, a study's own results and hidden folders are not what a scenario is made of.
+        folders[:] = sorted(
+            [
+                name
+                for name in folders
+                if name not in _NOT_SOURCE
+                and not name.startswith(".")
+                and not (Path(where, name) / "pyvenv.cfg").exists()
+                and not (Path(where, name) / "study.db").exists()
+            ]
+        )
+        for name in sorted(files):
+            path = Path(where, name)
+            if name.startswith(".") or not path.is_file():
+                continue
+            status = path.stat()
+            if status.st_size > _MOST_BYTES or (status.st_dev, status.st_ino) in being_written:
+                continue
+            found += 1
+            if found > _MOST_FILES:
+                raise StudyError(
+                    f"{folder}: holds more than {_MOST_FILES} files, and a study is named by all of them; "
+                    "move the scenario into a folder of its own"
+                )
+            yield path
+
+
+def _streams() -> set[tuple[int, int]]:
+    """The files that this process's own output is redirected to."""
+    streams = set()
+    for descriptor in (1, 2):
+        try:
+            status = os.fstat(descriptor)
+        except OSError:
+            continue
+        streams.add((status.st_dev, status.st_ino))
+    return streams
+
+
+def _feed(hashed: blake2b, name: str, content: bytes) -> None:
+    hashed.update(f"{name}\x1f{len(content)}\x1f".encode())
+    hashed.update(content)
+
+
+def _word(value: bool | str) -> str:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def words(settings: Mapping[str, bool | str]) -> Iterable[str]:
+    """`settings` as the command line writes them."""
+    return [f"{name}={_word(value)}" for name, value in settings.items()]

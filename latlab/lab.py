@@ -1,0 +1,167 @@
+"""All that a scenario sees: conversations, the model, tools, and luck that is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+from latlab import LatlabError
+from latlab.client import Call, CallRecord, Client, Exchange
+from latlab.config import BenchmarkConfig
+from latlab.conversation import Chat, Tool, ToolCall, ToolResult
+from latlab.optimizations import fan_out_of, wrap_send
+from mockllm.core.clock import Clock
+from mockllm.core.distributions import Distribution, microseconds
+from mockllm.core.draws import Draws
+from mockllm.core.passage import Content, Passage
+from mockllm.core.profile import Price
+from mockllm.core.reply import Reply, Script
+from mockllm.core.request import TokenCounter, write_out
+from mockllm.core.usage import cost_nusd
+
+__all__ = ["Answer", "Expect", "Lab", "ScenarioError"]
+
+Choice = TypeVar("Choice")
+_MAX_TOKENS = 16_384
+
+
+class ScenarioError(LatlabError):
+    """A scenario asked for something that cannot be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said in one call: its text, and the tool calls it wants run."""
+
+    path: str
+    reply: Reply
+    tool_calls: tuple[ToolCall, ...]
+    _counter: TokenCounter
+
+    @property
+    def text(self) -> str:
+        """The visible text."""
+        return "".join([write_out(part.content, self._counter) for part in self.reply.parts if hasattr(part, "content")])
+
+
+Expect: TypeAlias = "Script | Callable[[Lab, Chat, str], Script]"
+"""What a mock should say next: a script, or a function of the lab, the chat and the call path that makes one."""
+
+
+class Lab:
+    """The laboratory of one run in one world.
+
+    Durations are whole microseconds of the run's clock, from 0. Nothing here knows which world it is in.
+    """
+
+    def __init__(
+        self,
+        config: BenchmarkConfig,
+        client: Client,
+        clock: Clock,
+        draws: Draws,
+        counter: TokenCounter,
+        prices: tuple[Price, ...],
+    ) -> None:
+        self.config = config
+        self.calls: list[CallRecord] = []
+        self.tool_runs = 0
+        self.shown_us: int | None = None
+        self._client = client
+        self._clock = clock
+        self._draws = draws
+        self._counter = counter
+        self._prices = prices
+        self._chats: set[str] = set()
+        self._tools: dict[str, Tool] = {}
+        self._send = wrap_send(config, self._exchange)
+        self._fan_out = fan_out_of(config)
+
+    def now_us(self) -> int:
+        """Microseconds since the run began."""
+        return self._clock.now_us()
+
+    # Luck
+
+    def uniforms(self, name: str, path: str = "") -> tuple[float, ...]:
+        """Eight uniforms of this run under `name`; ask under another name for others. Arms share them."""
+        return self._draws.uniforms(f"scenario:{name}", path)
+
+    def draw(self, distribution: Distribution, name: str, path: str = "") -> float:
+        """A value of `distribution` under `name`."""
+        return distribution.quantile(self.uniforms(name, path)[0])
+
+    def pick(self, choices: Sequence[Choice], name: str = "pick") -> Choice:
+        """One of `choices`, each as likely."""
+        return choices[int(self.uniforms(name)[0] * len(choices))]
+
+    def text(self, key: str, tokens: float) -> Content:
+        """Filler of exactly `tokens` tokens (rounded, at least 1) that no other `key` shares."""
+        return Passage(key, max(1, round(tokens)))
+
+    # The model
+
+    def chat(self, *, system: Content = "", tools: Sequence[Tool] = (), name: str = "main") -> Chat:
+        """A new conversation. Its name is part of every call path, so two of one run need two names."""
+        if name in self._chats:
+            raise ScenarioError(f"lab.chat(name={name!r}): this run has a chat of that name; give each a name of its own")
+        self._chats.add(name)
+        self._tools.update({tool.name: tool for tool in tools})
+        return Chat(name, system, tools)
+
+    async def complete(self, chat: Chat, *, expect: Expect, max_tokens: int = _MAX_TOKENS) -> Answer:
+        """Ask the model for the next turn of `chat`, and append it."""
+        path = f"{chat.name}/turn-{chat.calls}"
+        chat.calls += 1
+        script = expect if isinstance(expect, Script) else expect(self, chat, path)
+        exchange = await self._send(Call(path, chat, len(chat.turns), max_tokens, script))
+        reply = exchange.reply
+        chat.assistant(reply)
+        uses = reply.tool_uses
+        if not uses:
+            self.shown_us = exchange.first_us
+        return Answer(
+            path,
+            reply,
+            tuple([ToolCall(f"{path}/tool-{n}", use.id, use.name, use.arguments) for n, use in enumerate(uses)]),
+            self._counter,
+        )
+
+    async def _exchange(self, call: Call) -> Exchange:
+        exchange = await self._client.send(call)
+        usage, start_us = exchange.usage, exchange.start_us
+        self.calls.append(
+            CallRecord(
+                call.path,
+                call.attempt,
+                start_us,
+                exchange.connect_us,
+                exchange.headers_us - start_us,
+                exchange.first_us - start_us,
+                exchange.end_us - start_us,
+                *usage,
+                exchange.opened,
+                call.stream,
+                cost_nusd(usage, self._prices),
+            )
+        )
+        return exchange
+
+    # Tools
+
+    async def run_tools(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
+        """Run the tools that the model asked for; the results are in the order of the calls."""
+        return await self._fan_out([partial(self._run_tool, call) for call in calls])
+
+    async def _run_tool(self, call: ToolCall) -> ToolResult:
+        tool = self._tools.get(call.name)
+        if tool is None:
+            raise ScenarioError(f"the model called the tool {call.name!r}, which no chat of this run has")
+        latency, size, *_ = self._draws.uniforms("tool", call.path)
+        self.tool_runs += 1
+        await self._clock.sleep_until(self._clock.now_us() + microseconds(tool.latency_s.quantile(latency)))
+        if tool.answer is not None:
+            return ToolResult(call.id, tool.answer(call.arguments))
+        return ToolResult(call.id, self.text(call.path, tool.result_tokens.quantile(size)))

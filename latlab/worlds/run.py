@@ -1,0 +1,96 @@
+"""What one run is asked and what it brings back, in whichever world."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol, TypeAlias
+
+from latlab import LatlabError
+from latlab.client import CallRecord
+from latlab.config import CURRENT_LAB, BenchmarkConfig
+from latlab.lab import Lab
+from mockllm import MockLLMError
+from mockllm.clock.instants import VirtualTimeError
+from mockllm.core.draws import Draws
+from mockllm.core.profile import Profile
+
+__all__ = ["Outcome", "RunRecord", "Scenario", "World", "failure", "live", "record_run"]
+
+Scenario: TypeAlias = Callable[[Lab], Awaitable[object]]
+
+
+class RunRecord(NamedTuple):
+    """One run as it is stored: whole microseconds, counts and nano-dollars.
+
+    `perceived_us` is when the user saw the first text of the final answer, which without streaming is its end.
+    """
+
+    total_us: int
+    perceived_us: int
+    calls: int
+    tool_calls: int
+    prompt_tokens: int
+    read_tokens: int
+    connections_opened: int
+    cost_nusd: int
+
+
+class Outcome(NamedTuple):
+    """A finished run with its calls in the order of their paths, or the one line that says why it failed.
+
+    `hopeless` says that no other run can end either: a deadlock, or no end in virtual time.
+    """
+
+    run: RunRecord | None
+    calls: tuple[CallRecord, ...]
+    error: str | None
+    hopeless: bool = False
+
+
+class World(Protocol):
+    """Runs one scenario once, in a world of its own that begins at time 0."""
+
+    def __call__(self, scenario: Scenario, profile: Profile, config: BenchmarkConfig, draws: Draws) -> Outcome: ...
+
+
+async def live(scenario: Scenario, lab: Lab) -> int:
+    """Run `scenario` in `lab` to its end; the time at which that was, in microseconds."""
+    CURRENT_LAB.set(lab)
+    await scenario(lab)
+    return lab.now_us()
+
+
+def record_run(total_us: int, shown_us: int | None, tool_calls: int, calls: list[CallRecord]) -> Outcome:
+    """The outcome of a run that ended at `total_us`, from what its client saw."""
+    calls.sort()
+    prompt = read = opened = cost = 0
+    for call in calls:
+        prompt += call.input_tokens + call.read_tokens + call.write_5m_tokens + call.write_1h_tokens
+        read += call.read_tokens
+        opened += call.opened
+        cost += call.cost_nusd
+    perceived_us = total_us if shown_us is None else shown_us
+    run = RunRecord(total_us, perceived_us, len(calls), tool_calls, prompt, read, opened, cost)
+    return Outcome(run, tuple(calls), None)
+
+
+def failure(error: BaseException) -> Outcome:
+    """The outcome of a run that raised: one line, with the place where a scenario's own error came from."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    text = " ".join(str(error).split())
+    if not isinstance(error, (LatlabError, MockLLMError)):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        text += _place(error)
+    return Outcome(None, (), text, isinstance(error, VirtualTimeError))
+
+
+def _place(error: BaseException) -> str:
+    traceback = error.__traceback__
+    place = ""
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if "site-packages" not in code.co_filename:
+            place = f" (at {code.co_filename.rsplit('/', 1)[-1]}:{traceback.tb_lineno})"
+        traceback = traceback.tb_next
+    return place

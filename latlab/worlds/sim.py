@@ -1,0 +1,152 @@
+"""The sim world: the emulator called in process, on a loop whose time costs nothing.
+
+What warp does with sockets and the SDK is here a pool model and a request built from the conversation itself. Both give
+the same figures for the same study; that is tested for every scenario and every combination of toggles.
+"""
+
+from __future__ import annotations
+
+from latlab.client import Call, Exchange
+from latlab.config import BenchmarkConfig
+from latlab.conversation import Chat, ToolResult, Turn
+from latlab.lab import Lab
+from latlab.worlds.run import Outcome, Scenario, failure, live, record_run
+from mockllm.clock.sim_loop import SimLoop
+from mockllm.core.connections import ConnectionPool, SetupCost
+from mockllm.core.draws import Draws
+from mockllm.core.identity import Identity
+from mockllm.core.profile import Profile
+from mockllm.core.reply import Text, ToolUse
+from mockllm.core.request import (
+    FIVE_MINUTES_US,
+    Block,
+    Breakpoint,
+    Prefix,
+    Request,
+    TokenCounter,
+    scope,
+    system_block,
+    text_block,
+    tool_block,
+    tool_result_block,
+    tool_use_block,
+)
+from mockllm.core.speaker import DefaultSpeaker
+from mockllm.emulator.admission import Emulator
+
+__all__ = ["SimClient", "run_sim"]
+
+
+def run_sim(scenario: Scenario, profile: Profile, config: BenchmarkConfig, draws: Draws) -> Outcome:
+    """One run of `scenario` in virtual time, in this process."""
+    loop = SimLoop()
+    emulator = Emulator(profile, draws, loop, DefaultSpeaker(draws), warm=config.cache_start == "warm")
+    client = SimClient(emulator, loop)
+    lab = Lab(config, client, loop, draws, emulator.counter, profile.price)
+    try:
+        total_us = loop.run_until_complete(live(scenario, lab))
+    except Exception as error:  # noqa: BLE001  # whatever a scenario raises is its run's outcome
+        return failure(error)
+    finally:
+        loop.close()
+    return record_run(total_us, lab.shown_us, lab.tool_runs, lab.calls)
+
+
+class SimClient:
+    """The client port on the emulator, a pool of modelled connections, and virtual time."""
+
+    def __init__(self, emulator: Emulator, loop: SimLoop) -> None:
+        profile = emulator.profile
+        self._emulator = emulator
+        self._loop = loop
+        self._pool = ConnectionPool(profile.connection.idle_expiry_s.value)
+        self._setup = SetupCost(profile.connection)
+        self._prompts: dict[str, _Prompt] = {}
+
+    async def send(self, call: Call) -> Exchange:
+        loop, emulator = self._loop, self._emulator
+        identity = Identity(call.path, call.attempt)
+        start_us = loop.now_us()
+        # Same-instant calls meet the pool, like the emulator, in the order of their names.
+        await loop.settle((call.path, call.attempt))
+        connection, opened = self._pool.take(loop.now_us())
+        reusable = False
+        try:
+            connect_us = 0
+            if opened:
+                connect_us = self._setup.draw_us(emulator.draws, identity)
+                await loop.sleep_until(start_us + connect_us)
+            emulator.scripts[call.path] = call.script
+            answer = await emulator.admit(self._request(call, identity))
+            headers_us = answer.first_us if call.stream else answer.end_us
+            await loop.sleep_until(answer.end_us)
+            reusable = call.reuse_connection
+        finally:
+            self._pool.release(connection, loop.now_us(), reusable=reusable)
+        return Exchange(
+            answer.reply, answer.usage, start_us, connect_us, opened, headers_us, headers_us, answer.end_us
+        )
+
+    def _request(self, call: Call, identity: Identity) -> Request:
+        prompt = self._prompts.get(call.chat.name)
+        if prompt is None:
+            prompt = self._prompts[call.chat.name] = _Prompt(call.chat, self._emulator)
+        size = prompt.size_after(call.turns)
+        return Request(
+            identity,
+            self._emulator.profile.model,
+            prompt.prefix,
+            size,
+            prompt.breakpoints(call, size),
+            call.max_tokens,
+            call.stream,
+        )
+
+
+class _Prompt:
+    """A chat as a growing prefix: each turn is turned into blocks once, however often it is sent."""
+
+    __slots__ = ("_chat", "_counter", "_fixed", "_sizes", "prefix")
+
+    def __init__(self, chat: Chat, emulator: Emulator) -> None:
+        self._chat = chat
+        self._counter = emulator.counter
+        self.prefix = Prefix(scope(emulator.profile.model))
+        for tool in chat.tools:
+            self.prefix.append(tool_block(tool.definition(), self._counter))
+        if chat.system:
+            self.prefix.append(system_block(chat.system, self._counter))
+        self._fixed = len(self.prefix)
+        self._sizes = [self._fixed]
+
+    def size_after(self, turns: int) -> int:
+        """Blocks of the prompt that sends the chat's first `turns` turns."""
+        while len(self._sizes) <= turns:
+            for block in _blocks(self._chat.turns[len(self._sizes) - 1], self._counter):
+                self.prefix.append(block)
+            self._sizes.append(len(self.prefix))
+        return self._sizes[turns]
+
+    def breakpoints(self, call: Call, size: int) -> tuple[Breakpoint, ...]:
+        """Where the call's marks fall; a place that nothing eligible holds gets none."""
+        marks = []
+        if "system" in call.breakpoints and self._fixed:
+            marks.append(Breakpoint(self._fixed - 1, FIVE_MINUTES_US))
+        if "last" in call.breakpoints or call.automatic_cache:
+            last = next((n for n in range(size - 1, -1, -1) if self.prefix.blocks[n].eligible), None)
+            if last is not None and (not marks or last > marks[-1].index):
+                marks.append(Breakpoint(last, FIVE_MINUTES_US))
+        return tuple(marks)
+
+
+def _blocks(turn: Turn, counter: TokenCounter) -> list[Block]:
+    blocks = []
+    for part in turn.parts:
+        if isinstance(part, Text):
+            blocks.append(text_block(turn.role, part.content, counter))
+        elif isinstance(part, ToolUse):
+            blocks.append(tool_use_block(part.id, part.name, part.arguments, counter))
+        else:
+            assert isinstance(part, ToolResult)
+            blocks.append(tool_result_block(part.use_id, part.content, part.is_error, counter))
+    return blocks

@@ -1,0 +1,156 @@
+"""The warp world: the real SDK against the real server over a Unix socket, in one process, on a clock that jumps.
+
+Each run has its own loop, server, client and pool, and begins at time 0. Whatever in the client's stack reads a clock or
+draws at random is given the loop's clock and the run's seed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeAlias
+
+import anthropic
+import httpx2
+from aiohttp import web
+from httpcore2._async import http11
+
+from latlab.config import BenchmarkConfig
+from latlab.lab import Lab
+from latlab.worlds.agent_transport import AgentTransport, Traffic
+from latlab.worlds.run import Outcome, Scenario, failure, live, record_run
+from latlab.worlds.sdk_client import SdkClient
+from latlab.worlds.transport import NamingTransport
+from mockllm.clock.warp_loop import WarpLoop
+from mockllm.core.connections import SetupCost
+from mockllm.core.draws import Draws
+from mockllm.core.profile import Profile
+from mockllm.core.speaker import DefaultSpeaker
+from mockllm.emulator.admission import Emulator
+from mockllm.server import build_app
+
+__all__ = ["Agent", "run_warp", "run_warp_agent"]
+
+Agent: TypeAlias = Callable[[anthropic.AsyncAnthropic, BenchmarkConfig], Awaitable[object]]
+
+_ORIGIN = "http://localhost"  # named, never resolved: every connection goes to the run's own socket
+_NO_KEY = "mock"
+_CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
+
+
+def run_warp(scenario: Scenario, profile: Profile, config: BenchmarkConfig, draws: Draws) -> Outcome:
+    """One run of a scenario through the SDK."""
+
+    async def run(loop: WarpLoop) -> Outcome:
+        emulator = _emulator(profile, config, draws, loop)
+        async with _served(emulator) as transport, _sdk(transport, max_retries=0) as sdk:
+            client = SdkClient(sdk, profile.model, loop, emulator.counter, emulator.scripts.__setitem__)
+            lab = Lab(config, client, loop, draws, emulator.counter, profile.price)
+            total_us = await live(scenario, lab)
+            return record_run(total_us, lab.shown_us, lab.tool_runs, lab.calls)
+
+    return _in_virtual_time(run, draws)
+
+
+def run_warp_agent(
+    agent: Agent, profile: Profile, config: BenchmarkConfig, toggles: Mapping[str, Any], draws: Draws
+) -> Outcome:
+    """One run of a user's own agent, which is handed an `AsyncAnthropic` and left as it is.
+
+    `toggles` are those that the user set; the others are as the agent has them.
+    """
+
+    async def run(loop: WarpLoop) -> Outcome:
+        emulator = _emulator(profile, config, draws, loop)
+        traffic = Traffic(profile.price)
+        async with _served(emulator) as transport:
+            watched = AgentTransport(transport, loop, toggles, traffic)
+            async with _sdk(watched, max_retries=anthropic.DEFAULT_MAX_RETRIES) as sdk:
+                await agent(sdk, config)
+                return record_run(loop.now_us(), traffic.shown_us, traffic.tool_calls, traffic.calls)
+
+    return _in_virtual_time(run, draws)
+
+
+def _emulator(profile: Profile, config: BenchmarkConfig, draws: Draws, loop: WarpLoop) -> Emulator:
+    return Emulator(profile, draws, loop, DefaultSpeaker(draws), warm=config.cache_start == "warm")
+
+
+def _in_virtual_time(run: Callable[[WarpLoop], Awaitable[Outcome]], draws: Draws) -> Outcome:
+    loop = WarpLoop()
+
+    async def main() -> Outcome:
+        return await run(loop)
+
+    with _the_loops_clock(loop), _seeded(draws), asyncio.Runner(loop_factory=lambda: loop) as runner:
+        try:
+            return runner.run(main())
+        except Exception as error:  # noqa: BLE001  # whatever a scenario raises is its run's outcome
+            return failure(error)
+
+
+@asynccontextmanager
+async def _served(emulator: Emulator) -> AsyncIterator[NamingTransport]:
+    """The mock on a socket of its own, and the transport that reaches it."""
+    with tempfile.TemporaryDirectory(prefix="latlab-") as folder:
+        path = str(Path(folder) / "mock")
+        app = web.AppRunner(build_app(emulator, connection_setup=False), access_log=None, handle_signals=False)
+        await app.setup()
+        try:
+            await web.UnixSite(app, path, backlog=4096).start()
+            limits = anthropic.DEFAULT_CONNECTION_LIMITS
+            inner = httpx2.AsyncHTTPTransport(uds=path, verify=False, limits=limits)  # noqa: S501  # no TLS here
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, WarpLoop)
+            async with NamingTransport(inner, loop, emulator.draws, SetupCost(emulator.profile.connection)) as transport:
+                yield transport
+        finally:
+            await app.cleanup()
+
+
+@asynccontextmanager
+async def _sdk(transport: httpx2.AsyncBaseTransport, max_retries: int) -> AsyncIterator[anthropic.AsyncAnthropic]:
+    http = anthropic.DefaultAsyncHttpxClient(transport=transport, base_url=_ORIGIN)
+    with _without(_CUSTOM_HEADERS):
+        sdk = anthropic.AsyncAnthropic(api_key=_NO_KEY, base_url=_ORIGIN, http_client=http, max_retries=max_retries)
+    async with sdk:
+        yield sdk
+
+
+@contextmanager
+def _the_loops_clock(loop: WarpLoop) -> Iterator[None]:
+    """Idle connections expire by the HTTP library's own monotonic clock; give it the loop's."""
+    real = http11.time
+    http11.time = SimpleNamespace(monotonic=loop.time)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        http11.time = real
+
+
+@contextmanager
+def _seeded(draws: Draws) -> Iterator[None]:
+    """The SDK's backoff and a user's agent draw from `random`; a run gives them a stream of its own."""
+    state = random.getstate()
+    random.seed(draws.uniforms("random", "")[0])
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+@contextmanager
+def _without(name: str) -> Iterator[None]:
+    """The environment without `name`, which may hold what no mock should see."""
+    value = os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ[name] = value

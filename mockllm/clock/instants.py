@@ -1,0 +1,146 @@
+"""What the virtual loops share: the gate at the end of an instant and the ways in which a run can fail to end.
+
+`RealClock` gives an ordinary loop the same verbs (`mockllm.core.clock.Clock`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from mockllm import MockLLMError
+from mockllm.core.clock import Clock, Key
+
+__all__ = [
+    "MOST_CALLBACKS_PER_INSTANT",
+    "MOST_VIRTUAL_US",
+    "DeadlockError",
+    "EndlessError",
+    "Gate",
+    "RealClock",
+    "VirtualTimeError",
+    "clock_of",
+    "endless_instant",
+    "endless_time",
+    "finish",
+    "report_problem",
+    "waiting_tasks",
+]
+
+_log = logging.getLogger("mockllm.clock")
+MOST_VIRTUAL_US = 24 * 3600 * 1_000_000
+MOST_CALLBACKS_PER_INSTANT = 1_000_000
+
+
+class VirtualTimeError(MockLLMError):
+    """A coroutine that cannot be run in virtual time."""
+
+
+class DeadlockError(VirtualTimeError):
+    """Every task waits, and neither a timer nor a job can wake one."""
+
+
+class EndlessError(VirtualTimeError):
+    """Virtual time, or the work at one instant, went past every sensible limit."""
+
+
+class Gate:
+    """Those who wait for the end of this instant. The loop opens it; `open` wakes a batch in order of key."""
+
+    __slots__ = ("_serial", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Key, int, asyncio.Future[None]]] = []
+        self._serial = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def wait(self, key: Key, future: asyncio.Future[None]) -> asyncio.Future[None]:
+        self._serial += 1
+        self._waiting.append((key, self._serial, future))
+        return future
+
+    def open(self) -> None:
+        """Wake everyone who waits now. Equal keys, which only unnamed twins can have, keep the order of arrival."""
+        batch, self._waiting = self._waiting, []
+        if len(batch) > 1:
+            batch.sort(key=_order)
+        for _, _, future in batch:
+            if not future.done():
+                future.set_result(None)
+
+
+def _order(entry: tuple[Key, int, asyncio.Future[None]]) -> tuple[Key, int]:
+    return entry[0], entry[1]
+
+
+class RealClock:
+    """The verbs of `Clock` on an ordinary loop: deadlines are real, and every instant has its own arrivals."""
+
+    __slots__ = ("_loop", "_origin")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._origin = loop.time()
+
+    def now_us(self) -> int:
+        return round((self._loop.time() - self._origin) * 1e6)
+
+    def sleep_until(self, at_us: int) -> asyncio.Future[None]:
+        future = self._loop.create_future()
+        if at_us <= self.now_us():
+            future.set_result(None)
+        else:
+            self._loop.call_at(self._origin + at_us / 1e6, finish, future)
+        return future
+
+    def settle(self, key: Key) -> asyncio.Future[None]:
+        future = self._loop.create_future()
+        future.set_result(None)
+        return future
+
+
+def clock_of(loop: asyncio.AbstractEventLoop) -> Clock:
+    """The clock of `loop`: the loop itself where it is virtual."""
+    return loop if isinstance(loop, Clock) else RealClock(loop)
+
+
+def finish(future: asyncio.Future[None]) -> None:
+    """Wake whoever awaits `future`, unless it was cancelled."""
+    if not future.done():
+        future.set_result(None)
+
+
+def waiting_tasks(loop: asyncio.AbstractEventLoop) -> str:
+    """The tasks that wait on `loop`, each with the line at which it does, for the one line of an error."""
+    places = []
+    for task in asyncio.all_tasks(loop):
+        frames = task.get_stack(limit=1)
+        where = (
+            f" at {frames[0].f_code.co_filename.rsplit('/', 1)[-1]}:{frames[0].f_lineno}" if frames else ""
+        )
+        coroutine = task.get_coro()
+        places.append(f"{getattr(coroutine, '__qualname__', task.get_name())}{where}")
+    return ", ".join(sorted(places)) or "no task at all"
+
+
+def endless_instant(now_us: int) -> EndlessError:
+    """The error for work at one instant that does not end."""
+    return EndlessError(
+        f"endless at {now_us / 1e6:.6f} s: a million callbacks ran and time did not move; await a sleep in that loop"
+    )
+
+
+def endless_time(due_us: float) -> EndlessError:
+    """The error for a run whose next event lies beyond `MOST_VIRTUAL_US`."""
+    return EndlessError(
+        f"endless: the run is still going after {MOST_VIRTUAL_US / 3.6e9:.0f} h of virtual time "
+        f"(next event at {due_us / 1e6:.0f} s); give its loop an end"
+    )
+
+
+def report_problem(context: dict[str, Any]) -> None:
+    """Log what a callback or a forgotten task raised, as asyncio's own loops do."""
+    _log.error("%s", context.get("message", "an error in a callback"), exc_info=context.get("exception"))

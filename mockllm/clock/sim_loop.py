@@ -1,0 +1,217 @@
+"""An asyncio event loop on SimPy's event heap: no sockets, no threads, no waiting.
+
+SimPy's heap of (time, priority, serial, event) is the determinism: timers that fall on one microsecond fire in the order
+in which they were set. Where a callback is ready it runs; where none is and no timer is due now, the instant's gate
+opens; only then does time move.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.events import _set_running_loop
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextvars import Context, copy_context
+from typing import Any, NoReturn, TypeVar
+
+import simpy
+from simpy.events import NORMAL, Event
+
+from mockllm.clock.instants import (
+    MOST_CALLBACKS_PER_INSTANT,
+    MOST_VIRTUAL_US,
+    DeadlockError,
+    Gate,
+    endless_instant,
+    endless_time,
+    finish,
+    report_problem,
+    waiting_tasks,
+)
+from mockllm.core.clock import Key
+
+__all__ = ["SimLoop"]
+
+T = TypeVar("T")
+
+
+class _Timer(Event):  # type: ignore[misc]  # simpy ships no types
+    """A SimPy event due `delay_us` from now that calls `callback` when it fires, with no process around it."""
+
+    def __init__(self, env: simpy.Environment, delay_us: int, callback: Callable[[Event], None]) -> None:
+        self.env = env
+        self.callbacks = [callback]
+        self._ok = True
+        self._value = None
+        self._defused = False
+        env.schedule(self, NORMAL, delay_us)
+
+
+class _Handle:
+    """A callback that waits for its turn."""
+
+    __slots__ = ("args", "callback", "context", "dropped", "due_s")
+
+    def __init__(
+        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None, due_s: float
+    ) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = context if context is not None else copy_context()
+        self.dropped = False
+        self.due_s = due_s
+
+    def cancel(self) -> None:
+        self.dropped = True
+
+    def cancelled(self) -> bool:
+        return self.dropped
+
+    def when(self) -> float:
+        return self.due_s
+
+
+class SimLoop(asyncio.AbstractEventLoop):
+    """Virtual time from 0 in whole microseconds; `settle` and `sleep_until` as in `Clock`.
+
+    Raises `DeadlockError` where every task waits for nothing, and `EndlessError` past a day of virtual time or a
+    million callbacks at one instant.
+    """
+
+    def __init__(self) -> None:
+        self._env = simpy.Environment(initial_time=0)
+        self._ready: deque[_Handle] = deque()
+        self._gate = Gate()
+        self._closed = False
+        self._running = False
+        self._generators: set[AsyncGenerator[Any, Any]] = set()
+
+    # The clock
+
+    def now_us(self) -> int:
+        return self._env.now  # type: ignore[no-any-return]
+
+    def time(self) -> float:
+        return self._env.now / 1e6  # type: ignore[no-any-return]
+
+    def sleep_until(self, at_us: int) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = asyncio.Future(loop=self)
+        delay_us = at_us - self._env.now
+        if delay_us <= 0:
+            future.set_result(None)
+        else:
+            _Timer(self._env, delay_us, lambda _: finish(future))
+        return future
+
+    def settle(self, key: Key) -> asyncio.Future[None]:
+        return self._gate.wait(key, asyncio.Future(loop=self))
+
+    # What asyncio asks of a loop
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> _Handle:
+        handle = _Handle(callback, args, context, 0.0)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> _Handle:
+        at_us = round(when * 1e6)
+        handle = _Handle(callback, args, context, at_us / 1e6)
+        _Timer(self._env, max(0, at_us - self._env.now), lambda _: self._ready.append(handle))
+        return handle
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> _Handle:
+        return self.call_at(self.time() + delay, callback, *args, context=context)
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    def create_task(  # type: ignore[override]
+        self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None
+    ) -> asyncio.Task[T]:
+        return asyncio.Task(coro, loop=self, name=name, context=context)
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return self._running
+
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        report_problem(context)
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> NoReturn:  # type: ignore[override]
+        raise NotImplementedError("the sim world has no threads; run this scenario with --world warp")
+
+    # Running
+
+    def run_until_complete(self, future: Coroutine[Any, Any, T]) -> T:  # type: ignore[override]
+        """Run `future` and everything it started to its end, and return its result."""
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(firstiter=self._generators.add, finalizer=self._finalize)
+        _set_running_loop(self)
+        self._running = True
+        main = self.create_task(future)
+        try:
+            self._drive(main)
+            return main.result()
+        finally:
+            try:
+                self._end_the_rest()
+            finally:
+                self._running = False
+                _set_running_loop(None)
+                sys.set_asyncgen_hooks(*hooks)
+
+    def close(self) -> None:
+        self._closed = True
+        self._ready.clear()
+
+    def _drive(self, task: asyncio.Future[Any]) -> None:
+        ready, env, gate = self._ready, self._env, self._gate
+        here = 0
+        while not task.done():
+            if ready:
+                here += len(ready)
+                if here > MOST_CALLBACKS_PER_INSTANT:
+                    raise endless_instant(env.now)
+                for _ in range(len(ready)):
+                    handle = ready.popleft()
+                    if not handle.dropped:
+                        handle.context.run(handle.callback, *handle.args)
+            elif gate and env.peek() > env.now:
+                gate.open()
+            else:
+                due = env.peek()
+                if due == simpy.core.Infinity:
+                    raise DeadlockError(
+                        f"deadlock at {env.now / 1e6:.6f} s: nothing can wake {waiting_tasks(self)}"
+                    )
+                if due > env.now:
+                    here = 0
+                    if due > MOST_VIRTUAL_US:
+                        raise endless_time(due)
+                env.step()
+
+    def _end_the_rest(self) -> None:
+        left = [task for task in asyncio.all_tasks(self) if not task.done()]
+        for task in left:
+            task.cancel()
+        if left:
+            self._drive(asyncio.gather(*left, return_exceptions=True))
+        for generator in list(self._generators):
+            self._drive(self.create_task(generator.aclose()))
+
+    def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._generators.discard(generator)
+        if not self._closed:
+            self.create_task(generator.aclose())

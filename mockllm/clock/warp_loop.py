@@ -1,0 +1,168 @@
+"""A real asyncio loop with real sockets whose clock is virtual: it jumps to the next timer where every task waits.
+
+Both ends of every connection live in this loop and talk over Unix sockets, on which the kernel delivers while the
+sender is still in its call; so where a poll finds nothing, nothing is on its way, however busy the machine is. (A TCP
+loopback has no such moment: its delivery may be put off to a kernel thread.) Jobs in threads are waited for before
+time moves, and their results are delivered in the order in which the jobs were handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from contextvars import Context
+from typing import Any, TypeVar
+
+from mockllm.clock.instants import (
+    MOST_CALLBACKS_PER_INSTANT,
+    MOST_VIRTUAL_US,
+    DeadlockError,
+    Gate,
+    endless_instant,
+    endless_time,
+    finish,
+    waiting_tasks,
+)
+from mockllm.core.clock import Key
+
+__all__ = ["WarpLoop"]
+
+T = TypeVar("T")
+_JOB_POLL_S = 0.01
+
+
+class WarpLoop(asyncio.SelectorEventLoop):
+    """Virtual time from 0 in whole microseconds over real sockets; `settle` and `sleep_until` as in `Clock`.
+
+    Raises `DeadlockError` and `EndlessError` like the sim loop.
+    """
+
+    def __init__(self) -> None:
+        self._now_us = 0
+        self._gate = Gate()
+        self._jobs: deque[tuple[Future[Any], asyncio.Future[Any]]] = deque()
+        self._threads: ThreadPoolExecutor | None = None
+        super().__init__(_JumpingSelector(self))
+
+    # The clock
+
+    def now_us(self) -> int:
+        return self._now_us
+
+    def time(self) -> float:
+        return self._now_us / 1e6
+
+    def sleep_until(self, at_us: int) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = self.create_future()
+        if at_us <= self._now_us:
+            future.set_result(None)
+        else:
+            self.call_at(at_us / 1e6, finish, future)
+        return future
+
+    def settle(self, key: Key) -> asyncio.Future[None]:
+        return self._gate.wait(key, self.create_future())
+
+    # What differs from a real loop
+
+    def call_at(
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        # The parent computes when from time() + delay; to count in whole microseconds every timer is rounded here.
+        return super().call_at(round(when * 1e6) / 1e6, callback, *args, context=context)
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """Run `func` in a thread; time stands still until it is done, and its result arrives in order of submission."""
+        if executor is None:
+            # Not the parent's default executor: its shutdown waits for a thread in a way that looks like a deadlock.
+            self._threads = self._threads or ThreadPoolExecutor(thread_name_prefix="warp")
+            executor = self._threads
+        delivered: asyncio.Future[T] = self.create_future()
+        self._jobs.append((executor.submit(func, *args), delivered))
+        return delivered
+
+    def close(self) -> None:
+        super().close()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _end_instant(self, timeout: float | None) -> None:
+        """Called where a poll found nothing and no callback is ready: wake someone at this instant, or move time."""
+        if self._gate:
+            self._gate.open()
+        elif timeout is None:
+            raise DeadlockError(
+                f"deadlock at {self._now_us / 1e6:.6f} s: nothing can wake {waiting_tasks(self)}"
+            )
+        else:
+            due_us = self._now_us + max(1, round(timeout * 1e6))
+            if due_us > MOST_VIRTUAL_US:
+                raise endless_time(due_us)
+            self._now_us = due_us
+
+    def _await_job(self) -> bool:
+        """Deliver the job handed in first once it is done; False where there is none, or after a moment's wait.
+
+        The wait is short and repeated, so that a job may call back into the loop while it runs.
+        """
+        if not self._jobs:
+            return False
+        job, delivered = self._jobs[0]
+        wait([job], timeout=_JOB_POLL_S)
+        if job.done():
+            self._jobs.popleft()
+            _deliver(job, delivered)
+        return True
+
+
+def _deliver(job: Future[Any], delivered: asyncio.Future[Any]) -> None:
+    if delivered.done():
+        return
+    error = job.exception()
+    if error is not None:
+        delivered.set_exception(error)
+    else:
+        delivered.set_result(job.result())
+
+
+class _JumpingSelector(selectors.BaseSelector):
+    """Polls the real selector without ever waiting; where nothing came, the loop says what happens next.
+
+    The `timeout` of `select` is the loop's: 0 where callbacks are ready, None where no timer is set.
+    """
+
+    def __init__(self, loop: WarpLoop) -> None:
+        self._inner = selectors.DefaultSelector()
+        self._loop = loop
+        self._polls = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._polls += 1
+        if self._polls > MOST_CALLBACKS_PER_INSTANT:
+            raise endless_instant(self._loop.now_us())
+        events = self._inner.select(0)
+        if not events and (timeout is None or timeout > 0):
+            self._polls = 0
+            if not self._loop._await_job():  # noqa: SLF001  # the two classes are one mechanism
+                self._loop._end_instant(timeout)  # noqa: SLF001
+        return events
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._inner.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._inner.unregister(fileobj)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._inner.modify(fileobj, events, data)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._inner.get_map()

@@ -1,0 +1,156 @@
+"""Distributions by inverse CDF, on the standard library's arithmetic alone.
+
+A distribution maps one uniform to one value (`quantile`). numpy's and libm's vector forms differ in the last digit
+between processors; here every duration is rounded to a whole microsecond as it is drawn, which removes that.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import accumulate
+from math import exp, log, log1p, sqrt
+from statistics import NormalDist
+from typing import Protocol
+
+__all__ = [
+    "Choice",
+    "Constant",
+    "Distribution",
+    "Exponential",
+    "Lognormal",
+    "LognormalMixture",
+    "QuantileTable",
+    "ShiftedLognormal",
+    "lognormal_sigma",
+    "microseconds",
+    "normal_quantile",
+]
+
+normal_quantile = NormalDist().inv_cdf
+
+
+def microseconds(seconds: float) -> int:
+    """A drawn duration as the whole, non-negative microseconds in which everything later counts."""
+    return max(0, round(seconds * 1e6))
+
+
+def lognormal_sigma(cv: float) -> float:
+    """The sigma of a lognormal whose coefficient of variation is `cv`."""
+    return sqrt(log1p(cv * cv))
+
+
+class Distribution(Protocol):
+    """Anything that turns a uniform on (0, 1) into a value; monotone, so that arms with one uniform keep their order."""
+
+    def quantile(self, u: float) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Always `value`."""
+
+    value: float
+
+    def quantile(self, u: float) -> float:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential:
+    """Exponential with the given `mean`."""
+
+    mean: float
+
+    def quantile(self, u: float) -> float:
+        return -self.mean * log1p(-u)
+
+
+@dataclass(frozen=True, slots=True)
+class Lognormal:
+    """Lognormal by its `median` and the `sigma` of its logarithm."""
+
+    median: float
+    sigma: float
+
+    def quantile(self, u: float) -> float:
+        return self.median * exp(self.sigma * normal_quantile(u))
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftedLognormal:
+    """`shift` plus a lognormal: a floor that no request beats, and a right tail above it."""
+
+    shift: float
+    median: float
+    sigma: float
+
+    def quantile(self, u: float) -> float:
+        return self.shift + self.median * exp(self.sigma * normal_quantile(u))
+
+
+@dataclass(frozen=True, slots=True)
+class LognormalMixture:
+    """A share `weight` of lognormal(median_2, sigma_2), the rest lognormal(median_1, sigma_1).
+
+    The uniform first picks the component and is then stretched over (0, 1) again, so one uniform is enough. It is
+    not monotone across components; that is the price of a closed form.
+    """
+
+    weight: float
+    median_1: float
+    sigma_1: float
+    median_2: float
+    sigma_2: float
+
+    def quantile(self, u: float) -> float:
+        if u < self.weight:
+            inner, median, sigma = u / self.weight, self.median_2, self.sigma_2
+        else:
+            inner, median, sigma = (u - self.weight) / (1.0 - self.weight), self.median_1, self.sigma_1
+        inner = min(max(inner, 2.0**-53), 1.0 - 2.0**-53)
+        return median * exp(sigma * normal_quantile(inner))
+
+
+@dataclass(frozen=True, slots=True)
+class QuantileTable:
+    """Recorded quantiles joined on a logarithmic scale (linear where a value is 0): `levels` ascending in [0, 1]."""
+
+    levels: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.levels) != len(self.values) or len(self.levels) < 2:
+            raise ValueError("a quantile table needs as many values as levels, and two at least")
+        if list(self.levels) != sorted(set(self.levels)) or list(self.values) != sorted(self.values):
+            raise ValueError("a quantile table's levels and values must ascend")
+
+    def quantile(self, u: float) -> float:
+        if u <= self.levels[0]:
+            return self.values[0]
+        if u >= self.levels[-1]:
+            return self.values[-1]
+        above = bisect_right(self.levels, u)
+        low, high = self.values[above - 1], self.values[above]
+        share = (u - self.levels[above - 1]) / (self.levels[above] - self.levels[above - 1])
+        if low <= 0.0:
+            return low + share * (high - low)
+        return low * exp(share * log(high / low))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of `values`, with probability in proportion to `weights` (counts as recorded will do)."""
+
+    values: tuple[float, ...]
+    weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        whole = len(self.values) == len(self.weights) and self.values and min(self.weights) >= 0
+        if not whole or max(self.weights) <= 0:
+            raise ValueError("a choice needs one weight for each value, none below 0 and one at least above it")
+
+    def quantile(self, u: float) -> float:
+        # Not sum(): it rounds differently from Python 3.12 on.
+        reached = list(accumulate(self.weights))
+        return self.values[min(bisect_right(reached, u * reached[-1]), len(self.values) - 1)]

@@ -1,0 +1,41 @@
+"""Keyed uniforms: a draw depends on what it is for, never on when or in which order it is asked for.
+
+One blake2b hash of (seed, purpose, run, call path, attempt) yields eight uniforms; a toggle that adds or drops
+a draw therefore shifts no other draw, and two arms of a study share their luck (common random numbers).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from struct import Struct
+
+__all__ = ["UNIFORMS_PER_KEY", "Draws", "uniforms"]
+
+UNIFORMS_PER_KEY = 8
+_WORDS = Struct("<8Q")
+# 52 bits and a half step: the largest value, 1 - 2**-53, is still below one, and the smallest is above zero.
+_STEP = 2.0**-52
+
+
+def uniforms(key: str) -> tuple[float, ...]:
+    """Eight independent uniforms on the open interval (0, 1) for one key, the same on every machine."""
+    digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=64).digest()
+    return tuple([((word >> 12) + 0.5) * _STEP for word in _WORDS.unpack(digest)])
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """The luck of one run of one study: every random quantity of the run comes from here by name.
+
+    `seed` is the study's, `run` the run's number (arms share both). `plausible` numbers a plausible profile of the
+    outer loop, whose runs have luck of their own; 0 is the profile as it was fitted.
+    """
+
+    seed: int
+    run: int
+    plausible: int = 0
+
+    def uniforms(self, purpose: str, path: str, attempt: int = 0) -> tuple[float, ...]:
+        """Eight uniforms for `purpose` at the call `path`; `attempt` numbers retries and repeated identical calls."""
+        return uniforms(f"{self.seed}\x1f{self.plausible}\x1f{purpose}\x1f{self.run}\x1f{path}\x1f{attempt}")

@@ -1,0 +1,66 @@
+"""Call paths and keys: what a request is called, so that its luck follows it and not its arrival.
+
+A call path is a structural name, such as `main/turn-3` or `main/turn-3/retry-1`. The lab sends it in the header
+`CALL_HEADER`; a request without one is named by a hash of its canonical content, and repeats of it are counted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from mockllm import MockLLMError
+
+__all__ = ["CALL_HEADER", "BadCallPath", "Identity", "Occurrences", "check_path", "stable_id"]
+
+CALL_HEADER = "x-mockllm-call"
+_PATH = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
+_MAX_PATH = 100
+
+
+class BadCallPath(MockLLMError):
+    """A call path that is not a short, slash-separated list of plain names."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identity:
+    """Name of one request within its run, and the order in which same-instant requests are admitted.
+
+    `path` is a call path or `content:HASH`; `attempt` counts identical unnamed requests from 0.
+    """
+
+    path: str
+    attempt: int = 0
+
+
+def check_path(path: str) -> str:
+    """`path` itself where it is a well-formed call path; raises `BadCallPath` otherwise."""
+    if len(path) > _MAX_PATH or not _PATH.fullmatch(path):
+        raise BadCallPath(
+            f"{CALL_HEADER}: {path[:40]!r} is no call path; use names of letters, digits and . _ ~ - joined by /, "
+            f"at most {_MAX_PATH} characters"
+        )
+    return path
+
+
+@dataclass(slots=True)
+class Occurrences:
+    """Counts how often each unnamed content was seen in this run, so that repeats draw luck of their own."""
+
+    _seen: dict[str, int] = field(default_factory=dict)
+
+    def identify(self, content: bytes) -> Identity:
+        """The identity of an unnamed request whose canonical content hashes to `content`."""
+        path = f"content:{content.hex()}"
+        attempt = self._seen.get(path, 0)
+        self._seen[path] = attempt + 1
+        return Identity(path, attempt)
+
+
+def stable_id(prefix: str, *parts: object) -> str:
+    """An identifier in the provider's form (`msg_01…`), unique to `parts` and the same on every machine."""
+    digest = blake2b(
+        "\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=11
+    ).hexdigest()
+    return f"{prefix}_01{digest}"

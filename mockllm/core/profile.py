@@ -1,0 +1,254 @@
+"""A profile: what one hosted model does to a request, each parameter with the evidence for it.
+
+Profiles are TOML files fitted to recorded traffic by `latlab calibrate fit`. `measured` parameters carry the interval
+of the fit; `published` ones a source; `assumed` and `extrapolated` ones a stated range and the reason, and every
+conclusion that rests on them says so.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mockllm import MockLLMError
+from mockllm.core.distributions import normal_quantile
+from mockllm.core.draws import uniforms
+
+__all__ = [
+    "CacheRule",
+    "Connection",
+    "Decode",
+    "Evidence",
+    "Parameter",
+    "Price",
+    "Profile",
+    "ProfileError",
+    "Residual",
+    "Spike",
+    "Tokens",
+    "Ttft",
+    "parse_profile",
+]
+
+Evidence = Literal["measured", "published", "assumed", "extrapolated"]
+_Z95 = 1.959963984540054
+TableT = TypeVar("TableT", bound=BaseModel)
+
+
+class ProfileError(MockLLMError):
+    """A profile that cannot be read; the message names the file and the field."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Parameter(_Table):
+    """One number of a profile with its evidence.
+
+    `interval` is the 95 % interval of a measured or published value and the stated range of an assumed or
+    extrapolated one. A value without an interval is exact in the outer loop over plausible profiles.
+    """
+
+    value: float
+    evidence: Evidence
+    source: str
+    interval: tuple[float, float] | None = None
+    n: int | None = None
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _states_its_range(self) -> Parameter:
+        if self.interval is not None and not self.interval[0] <= self.value <= self.interval[1]:
+            raise ValueError(f"the interval {list(self.interval)} does not hold the value {self.value}")
+        if self.evidence in ("assumed", "extrapolated") and (self.interval is None or not self.reason):
+            raise ValueError(f"a parameter that is {self.evidence} needs an interval and a reason")
+        return self
+
+    def plausible(self, u: float) -> Parameter:
+        """The parameter at the uniform `u` of its evidence.
+
+        Evenly over a stated range; round a fitted value as two half normals whose 95 % interval is the fit's.
+        """
+        if self.interval is None:
+            return self
+        low, high = self.interval
+        if self.evidence in ("assumed", "extrapolated"):
+            drawn = low + u * (high - low)
+        else:
+            z = normal_quantile(u)
+            drawn = self.value + z / _Z95 * ((high - self.value) if z > 0 else (self.value - low))
+        return self.model_copy(update={"value": drawn, "interval": None})
+
+
+def _least(parameter: Parameter) -> float:
+    return parameter.interval[0] if parameter.interval else parameter.value
+
+
+def _above_zero(parameter: Parameter) -> Parameter:
+    if _least(parameter) <= 0:
+        raise ValueError("the value and its interval must lie above 0")
+    return parameter
+
+
+def _not_below_zero(parameter: Parameter) -> Parameter:
+    if _least(parameter) < 0:
+        raise ValueError("the value and its interval must not lie below 0")
+    return parameter
+
+
+Positive = Annotated[Parameter, AfterValidator(_above_zero)]
+NonNegative = Annotated[Parameter, AfterValidator(_not_below_zero)]
+
+
+class Residual(_Table):
+    """Spread of TTFT round its fitted median, as a ratio.
+
+    `shifted_lognormal`: shift + (1 - shift) * LogN(0, sigma), median 1. `lognormal_mixture`: LogN(0, sigma) and, with
+    probability `weight`, ratio_2 * LogN(0, sigma_2). The fit chooses the family by AIC.
+    """
+
+    family: Literal["shifted_lognormal", "lognormal_mixture"]
+    sigma: NonNegative
+    shift: Parameter | None = None
+    weight: NonNegative | None = None
+    ratio_2: Positive | None = None
+    sigma_2: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _has_its_family_s_parameters(self) -> Residual:
+        wanted = {"shifted_lognormal": ["shift"], "lognormal_mixture": ["weight", "ratio_2", "sigma_2"]}[
+            self.family
+        ]
+        missing = [name for name in wanted if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"the family {self.family} needs {', '.join(missing)}")
+        return self
+
+
+class Spike(_Table):
+    """Contention: with `probability` a request waits an exponential `mean_s` longer."""
+
+    probability: NonNegative
+    mean_s: NonNegative
+
+
+class Ttft(_Table):
+    """Time to first token: (intercept + uncached and cached prompt terms) x residual + spike.
+
+    The prompt terms are seconds per thousand tokens; `uncached_s_per_1k2` multiplies the square of the thousands.
+    """
+
+    intercept_s: Parameter
+    uncached_s_per_1k: Parameter
+    uncached_s_per_1k2: Parameter | None = None
+    cached_s_per_1k: Parameter
+    residual: Residual
+    spike: Spike | None = None
+
+
+class Decode(_Table):
+    """Output: tokens a second after the first, their spread between requests, and the flushes that carry them.
+
+    `rate_cv` is the coefficient of variation of a request's rate, `flush_tokens` the mean tokens of one flush,
+    `flush_gap_cv` that of the gaps between flushes. Gaps are scaled to the request's own decoding time.
+    """
+
+    tokens_per_s: Positive
+    rate_cv: NonNegative
+    flush_tokens: Positive
+    flush_gap_cv: NonNegative
+
+
+class Connection(_Table):
+    """Set-up of a new TCP + TLS connection: a lognormal with median `setup_s`, and the client's idle expiry."""
+
+    setup_s: Positive
+    setup_sigma: NonNegative
+    idle_expiry_s: NonNegative
+
+
+class CacheRule(_Table):
+    """Prompt caching by breakpoints (protocol: prompt caching page)."""
+
+    minimum_tokens: NonNegative
+    lookback_blocks: Positive
+    breakpoints: NonNegative
+
+
+class Tokens(_Table):
+    """Token counting: one token for every `characters_per_token` characters begun."""
+
+    characters_per_token: Positive
+
+
+class Price(_Table):
+    """Whole nano-dollars a token, for prompts of at most `up_to_tokens` (0: of any length)."""
+
+    up_to_tokens: int = Field(default=0, ge=0)
+    input_nusd: int = Field(ge=0)
+    output_nusd: int = Field(ge=0)
+    write_5m_nusd: int = Field(ge=0)
+    write_1h_nusd: int = Field(ge=0)
+    read_nusd: int = Field(ge=0)
+    source: str
+
+
+class Profile(_Table):
+    """One hosted model, as fitted, published or assumed. `provider` names the wire protocol."""
+
+    name: str
+    model: str
+    provider: Literal["anthropic", "openai"]
+    summary: str
+    max_input_tokens: int
+    max_output_tokens: int
+    ttft: Ttft
+    decode: Decode
+    connection: Connection
+    cache: CacheRule
+    tokens: Tokens
+    price: tuple[Price, ...] = Field(min_length=1)
+
+    def parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter by its dotted name, in the order of the file's schema."""
+        yield from _parameters("", self)
+
+    def plausible(self, seed: int, draw: int) -> Profile:
+        """The `draw`-th profile that the evidence allows; every parameter is drawn by its own name."""
+        return _plausible(self, "", f"{seed}\x1f{draw}")
+
+
+def _parameters(prefix: str, table: BaseModel) -> Iterator[tuple[str, Parameter]]:
+    for name in type(table).model_fields:
+        value = getattr(table, name)
+        if isinstance(value, Parameter):
+            yield f"{prefix}{name}", value
+        elif isinstance(value, BaseModel):
+            yield from _parameters(f"{prefix}{name}.", value)
+
+
+def _plausible(table: TableT, prefix: str, key: str) -> TableT:
+    drawn: dict[str, Any] = {}
+    for name in type(table).model_fields:
+        value = getattr(table, name)
+        if isinstance(value, Parameter):
+            drawn[name] = value.plausible(uniforms(f"plausible\x1f{key}\x1f{prefix}{name}")[0])
+        elif isinstance(value, BaseModel):
+            drawn[name] = _plausible(value, f"{prefix}{name}.", key)
+    return table.model_copy(update=drawn)
+
+
+def parse_profile(text: str, where: str) -> Profile:
+    """The profile written in the TOML `text`; `where` names the file in the `ProfileError` that a bad one raises."""
+    try:
+        return Profile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"{where}: not a TOML file: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ProfileError(f"{where}: {field}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -1,0 +1,112 @@
+"""Prompt caching by breakpoints, as the Anthropic API documents it (protocol page: prompt caching).
+
+Entries are written at breakpoints only, one each, and named by the hash of everything up to their block. A
+read starts at the last breakpoint and walks back block by block, at most `lookback_blocks` positions counting
+the breakpoint itself, then does the same from the next earlier breakpoint; so the longest prefix wins. A
+prefix below the minimum is never kept. An entry can be read from the instant at which the first response that
+wrote it begins, up to but not at the instant at which its life has passed.
+
+Three points are assumed, since the documentation does not settle them: a life starts at admission; an entry
+written for an hour also serves a five-minute marker; marking a living entry again renews it, for the longer
+of the two lives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from mockllm.core.request import ONE_HOUR_US
+
+if TYPE_CHECKING:
+    from mockllm.core.profile import CacheRule
+    from mockllm.core.request import Request
+
+__all__ = ["CacheUse", "PromptCache"]
+
+_FIRST_SWEEP = 4096
+
+
+class CacheUse(NamedTuple):
+    """How a prompt splits: tokens read from the cache, written for 5 minutes and for 1 hour, and neither."""
+
+    read_tokens: int
+    write_5m_tokens: int
+    write_1h_tokens: int
+    input_tokens: int
+
+
+@dataclass(slots=True)
+class _Entry:
+    readable_us: int
+    expires_us: int
+    ttl_us: int
+
+
+class PromptCache:
+    """The cache of one run, under a clock that never goes back.
+
+    Scopes never meet, since a prefix's hash begins with its own.
+    """
+
+    __slots__ = ("_entries", "_lookback", "_minimum", "_sweep_at")
+
+    def __init__(self, rule: CacheRule) -> None:
+        self._minimum = round(rule.minimum_tokens.value)
+        self._lookback = round(rule.lookback_blocks.value)
+        self._entries: dict[bytes, _Entry] = {}
+        self._sweep_at = _FIRST_SWEEP
+
+    def read(self, request: Request, now_us: int) -> CacheUse:
+        """What a prompt admitted at `now_us` reads and pays to write; the entry it reads is renewed, free.
+
+        With A tokens at the longest hit, B at the last one-hour breakpoint after it (else A) and C at the
+        last breakpoint: A is read, B - A written for an hour, C - B for five minutes; the rest is input.
+        """
+        total = request.total_tokens
+        read = written = self._longest_hit(request, now_us)
+        written_1h = read
+        for mark in reversed(request.breakpoints):
+            through = request.tokens_through(mark.index)
+            if through <= read or through < self._minimum:
+                break
+            written = max(written, through)
+            if mark.ttl_us == ONE_HOUR_US:
+                written_1h = through
+                break
+        return CacheUse(read, written - written_1h, written_1h - read, total - written)
+
+    def write(self, request: Request, now_us: int, readable_us: int) -> None:
+        """Keep the breakpoints of a prompt admitted at `now_us`, whose response begins at `readable_us`.
+
+        An entry that lives already stays readable from the earlier instant.
+        """
+        entries = self._entries
+        for mark in request.breakpoints:
+            if request.tokens_through(mark.index) < self._minimum:
+                continue
+            name = request.hash_after(mark.index)
+            held = entries.get(name)
+            if held is None or held.expires_us <= now_us:
+                entries[name] = _Entry(readable_us, now_us + mark.ttl_us, mark.ttl_us)
+                continue
+            held.readable_us = min(held.readable_us, readable_us)
+            held.ttl_us = max(held.ttl_us, mark.ttl_us)
+            held.expires_us = now_us + held.ttl_us
+        if len(entries) >= self._sweep_at:
+            self._entries = {name: held for name, held in entries.items() if now_us < held.expires_us}
+            self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._entries))
+
+    def _longest_hit(self, request: Request, now_us: int) -> int:
+        """Tokens of the longest readable entry within reach of a breakpoint, which it renews; else 0."""
+        entries, hashes = self._entries, request.prefix.hashes
+        walked = request.size  # the earliest block that was looked at from a later breakpoint
+        for mark in reversed(request.breakpoints):
+            last = min(mark.index, walked - 1)
+            walked = max(mark.index - self._lookback + 1, 0)
+            for index in range(last, walked - 1, -1):
+                held = entries.get(hashes[index + 1])
+                if held is not None and held.readable_us <= now_us < held.expires_us:
+                    held.expires_us = now_us + held.ttl_us
+                    return request.tokens_through(index)
+        return 0

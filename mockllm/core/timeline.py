@@ -1,0 +1,140 @@
+"""When an answer is said: first token, flushes and end, in whole microseconds from its admission.
+
+TTFT and decoding are drawn once for a call, by inverse CDF from the call's own uniforms. Flushes lie between the first
+token and the end by gaps of their own, scaled to the decoding time, so nobody who only wants the two ends pays for them
+(recordings: per-request rates vary by a CV of .07-.20, flush gaps by .7-1.4, flush to flush uncorrelated).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from math import exp, log1p
+from typing import NamedTuple
+
+from mockllm.core.distributions import (
+    Distribution,
+    Exponential,
+    LognormalMixture,
+    ShiftedLognormal,
+    lognormal_sigma,
+    microseconds,
+    normal_quantile,
+)
+from mockllm.core.draws import UNIFORMS_PER_KEY, Draws
+from mockllm.core.identity import Identity
+from mockllm.core.profile import Profile, Residual
+
+__all__ = ["Flush", "Service", "Timeline"]
+
+_LEAST_TTFT_S = 0.001  # an extrapolated intercept may be negative; no answer comes before its question
+
+
+class Flush(NamedTuple):
+    """`tokens` tokens that reach the client `at_us` after admission."""
+
+    at_us: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Offsets from admission: headers and first token at `first_us`, the last at `end_us` (Anthropic sends its headers
+    together with the first event: recordings page)."""
+
+    first_us: int
+    end_us: int
+    output_tokens: int
+
+
+class Service:
+    """The timing model of one profile, with its parameters taken out of their evidence once."""
+
+    __slots__ = (
+        "_cached",
+        "_flush_beyond_first",
+        "_gap_sigma",
+        "_intercept",
+        "_rate_sigma",
+        "_residual",
+        "_spike",
+        "_spike_probability",
+        "_square",
+        "_tokens_per_s",
+        "_uncached",
+    )
+
+    def __init__(self, profile: Profile) -> None:
+        ttft, decode = profile.ttft, profile.decode
+        self._intercept = ttft.intercept_s.value
+        self._uncached = ttft.uncached_s_per_1k.value / 1e3
+        self._square = ttft.uncached_s_per_1k2.value / 1e6 if ttft.uncached_s_per_1k2 else 0.0
+        self._cached = ttft.cached_s_per_1k.value / 1e3
+        self._residual = _ratio(ttft.residual)
+        self._spike_probability = ttft.spike.probability.value if ttft.spike else 0.0
+        self._spike = Exponential(ttft.spike.mean_s.value if ttft.spike else 0.0)
+        self._tokens_per_s = decode.tokens_per_s.value
+        self._rate_sigma = lognormal_sigma(decode.rate_cv.value)
+        # A geometric number of tokens is an exponential one cut to whole tokens.
+        mean = decode.flush_tokens.value
+        self._flush_beyond_first = Exponential(-1.0 / log1p(-1.0 / mean) if mean > 1.0 else 0.0)
+        self._gap_sigma = lognormal_sigma(decode.flush_gap_cv.value)
+
+    def plan(
+        self, draws: Draws, identity: Identity, uncached_tokens: int, cached_tokens: int, output_tokens: int
+    ) -> Timeline:
+        """The timeline of one call; written tokens count as uncached (they are computed before they are kept)."""
+        residual, spiked, spike, rate, *_ = draws.uniforms("service", identity.path, identity.attempt)
+        base = (
+            self._intercept
+            + self._uncached * uncached_tokens
+            + self._square * uncached_tokens * uncached_tokens
+            + self._cached * cached_tokens
+        )
+        ttft_s = base * self._residual.quantile(residual)
+        if spiked < self._spike_probability:
+            ttft_s += self._spike.quantile(spike)
+        first_us = microseconds(max(ttft_s, _LEAST_TTFT_S))
+        per_s = self._tokens_per_s * exp(self._rate_sigma * normal_quantile(rate))
+        decode_us = microseconds((output_tokens - 1) / per_s) if output_tokens > 1 else 0
+        return Timeline(first_us, first_us + decode_us, output_tokens)
+
+    def flushes(self, timeline: Timeline, draws: Draws, identity: Identity) -> list[Flush]:
+        """The flushes of `timeline`: the first token alone, then geometric sizes at lognormal gaps, the last at its end."""
+        left = timeline.output_tokens - 1
+        if left <= 0:
+            return [Flush(timeline.first_us, timeline.output_tokens)] if timeline.output_tokens else []
+        sizes: list[int] = []
+        gaps: list[float] = []
+        block = 0
+        while left > 0:
+            spread = draws.uniforms(f"flush-{block}", identity.path, identity.attempt)
+            for place in range(0, UNIFORMS_PER_KEY, 2):
+                if left <= 0:
+                    break
+                size = min(left, 1 + int(self._flush_beyond_first.quantile(spread[place])))
+                sizes.append(size)
+                gaps.append(exp(self._gap_sigma * normal_quantile(spread[place + 1])))
+                left -= size
+            block += 1
+        # Not sum(): it rounds differently from Python 3.12 on.
+        reached = list(accumulate(gaps))
+        span_us = timeline.end_us - timeline.first_us
+        flushes = [Flush(timeline.first_us, 1)]
+        for size, so_far in zip(sizes, reached, strict=True):
+            flushes.append(Flush(timeline.first_us + round(span_us * (so_far / reached[-1])), size))
+        flushes[-1] = Flush(timeline.end_us, flushes[-1].tokens)
+        return flushes
+
+
+def _ratio(residual: Residual) -> Distribution:
+    if residual.family == "shifted_lognormal":
+        assert residual.shift is not None
+        shift = residual.shift.value
+        return ShiftedLognormal(shift, 1.0 - shift, residual.sigma.value)
+    assert residual.weight is not None
+    assert residual.ratio_2 is not None
+    assert residual.sigma_2 is not None
+    return LognormalMixture(
+        residual.weight.value, 1.0, residual.sigma.value, residual.ratio_2.value, residual.sigma_2.value
+    )

@@ -1,0 +1,118 @@
+"""Admission: one run's mock, asked in process by the sim world and over HTTP by the server.
+
+A request is admitted when nothing else can happen at its instant, in the order of the identities that arrived in it; it
+then meets the cache, and its whole answer is planned: what is said, what is counted, and when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from mockllm.core.clock import Clock
+from mockllm.core.draws import Draws
+from mockllm.core.identity import Identity
+from mockllm.core.profile import Profile
+from mockllm.core.prompt_cache import PromptCache
+from mockllm.core.reply import Reply, Script, compose
+from mockllm.core.request import Request, TokenCounter
+from mockllm.core.timeline import Flush, Service, Timeline
+from mockllm.core.usage import Usage
+
+__all__ = ["Answer", "Emulator", "Speaker"]
+
+Speaker: TypeAlias = Callable[[Request], Script]
+"""Decides what is said to a request for which no script was left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A planned answer: what, how much, and when, in whole microseconds of the run's clock."""
+
+    identity: Identity
+    reply: Reply
+    usage: Usage
+    timeline: Timeline
+    admitted_us: int
+
+    @property
+    def first_us(self) -> int:
+        return self.admitted_us + self.timeline.first_us
+
+    @property
+    def end_us(self) -> int:
+        return self.admitted_us + self.timeline.end_us
+
+
+@dataclass(slots=True)
+class Emulator:
+    """The mock of one run: its cache, its luck and the scripts left for its calls, by call path.
+
+    `warm` starts the run with the tools and system prompts that it marks already cached, as if another run had just
+    begun.
+    """
+
+    profile: Profile
+    draws: Draws
+    clock: Clock
+    speak: Speaker
+    warm: bool = False
+    cache: PromptCache = field(init=False)
+    counter: TokenCounter = field(init=False)
+    scripts: dict[str, Script] = field(default_factory=dict)
+    _service: Service = field(init=False)
+    _warmed: set[bytes] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.cache = PromptCache(self.profile.cache)
+        self.counter = TokenCounter(self.profile.tokens)
+        self._service = Service(self.profile)
+
+    async def admit(self, request: Request) -> Answer:
+        """Plan the answer to `request` as of this instant, after everyone with a smaller identity in it."""
+        identity = request.identity
+        await self.clock.settle((identity.path, identity.attempt))
+        return self.plan(request)
+
+    def plan(self, request: Request) -> Answer:
+        """The answer to a request that is admitted now."""
+        now_us = self.clock.now_us()
+        identity = request.identity
+        if self.warm and request.breakpoints:
+            self._warm_up(request)
+        use = self.cache.read(request, now_us)
+        script = self.scripts.get(identity.path)
+        reply = compose(
+            self.speak(request) if script is None else script,
+            identity,
+            request.model,
+            request.max_tokens,
+            self.counter,
+        )
+        uncached = request.total_tokens - use.read_tokens
+        timeline = self._service.plan(self.draws, identity, uncached, use.read_tokens, reply.output_tokens)
+        if request.breakpoints:
+            # An entry can be read from the moment the first response begins (protocol: prompt caching, visibility).
+            self.cache.write(request, now_us, now_us + timeline.first_us)
+        usage = Usage(
+            use.input_tokens, use.read_tokens, use.write_5m_tokens, use.write_1h_tokens, reply.output_tokens
+        )
+        return Answer(identity, reply, usage, timeline, now_us)
+
+    def _warm_up(self, request: Request) -> None:
+        fixed = tuple(
+            [
+                mark
+                for mark in request.breakpoints
+                if request.prefix.blocks[mark.index].level != "messages"
+                and request.hash_after(mark.index) not in self._warmed
+            ]
+        )
+        if fixed:
+            self._warmed.update([request.hash_after(mark.index) for mark in fixed])
+            self.cache.write(replace(request, breakpoints=fixed), 0, 0)
+
+    def flushes(self, answer: Answer) -> list[Flush]:
+        """When each part of `answer` reaches the client, in microseconds from its admission."""
+        return self._service.flushes(answer.timeline, self.draws, answer.identity)

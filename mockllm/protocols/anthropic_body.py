@@ -1,0 +1,254 @@
+"""The JSON body of `POST /v1/messages` and its validation, with the path-style messages of the real API.
+
+Fields and block types are those of the current SDK, its beta parameters among them; whatever else a client sends is
+refused as an extra input. Types are strict: a number in quotes is no number.
+"""
+
+from __future__ import annotations
+
+import json
+from math import isinf
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from mockllm.protocols.anthropic_errors import ApiError
+
+__all__ = [
+    "Body",
+    "CacheControl",
+    "ContentBlock",
+    "Message",
+    "OtherBlock",
+    "RedactedThinkingBlock",
+    "TextBlock",
+    "ThinkingBlock",
+    "Tool",
+    "ToolChoice",
+    "ToolResultBlock",
+    "ToolUseBlock",
+    "read_body",
+]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class CacheControl(_Wire):
+    """A cache marker; five minutes unless it says an hour."""
+
+    type: Literal["ephemeral"]
+    ttl: Literal["5m", "1h"] = "5m"
+
+
+class TextBlock(_Wire):
+    """Text; in a user message its citations must be empty."""
+
+    type: Literal["text"]
+    text: str
+    citations: list[Any] | None = None
+    cache_control: CacheControl | None = None
+
+
+class ToolUseBlock(_Wire):
+    """A tool call that the assistant made."""
+
+    type: Literal["tool_use"]
+    id: str = Field(min_length=1)
+    name: str = Field(min_length=1)
+    input: dict[str, Any]
+    caller: Any = None
+    toolset_name: str | None = None
+    cache_control: CacheControl | None = None
+
+
+class ThinkingBlock(_Wire):
+    """Thinking that the client returns; it can carry no cache marker."""
+
+    type: Literal["thinking"]
+    thinking: str
+    signature: str
+
+
+class RedactedThinkingBlock(_Wire):
+    """Encrypted thinking that the client returns."""
+
+    type: Literal["redacted_thinking"]
+    data: str
+
+
+class OtherBlock(BaseModel):
+    """Any other known block: images, documents, search results and what server tools leave. Hashed whole."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    type: Literal[
+        "advisor_tool_result",
+        "bash_code_execution_tool_result",
+        "browser_state",
+        "code_execution_tool_result",
+        "compaction",
+        "container_upload",
+        "document",
+        "fallback",
+        "image",
+        "mcp_tool_listing",
+        "mcp_tool_result",
+        "mcp_tool_use",
+        "search_result",
+        "server_tool_use",
+        "text_editor_code_execution_tool_result",
+        "tool_addition",
+        "tool_reference",
+        "tool_removal",
+        "tool_search_tool_result",
+        "web_fetch_tool_result",
+        "web_search_tool_result",
+    ]
+    cache_control: CacheControl | None = None
+
+
+def _as_blocks(content: Any) -> Any:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+_ResultPart = Annotated[TextBlock | OtherBlock, Field(discriminator="type")]
+
+
+class ToolResultBlock(_Wire):
+    """What a tool returned: text, or blocks."""
+
+    type: Literal["tool_result"]
+    tool_use_id: str = Field(min_length=1)
+    content: Annotated[list[_ResultPart], BeforeValidator(_as_blocks)] | None = None
+    is_error: bool | None = None
+    toolset_name: str | None = None
+    cache_control: CacheControl | None = None
+
+
+ContentBlock: TypeAlias = (
+    TextBlock | ToolUseBlock | ToolResultBlock | ThinkingBlock | RedactedThinkingBlock | OtherBlock
+)
+
+
+class Message(_Wire):
+    """One message; consecutive ones of a role are one turn."""
+
+    role: Literal["user", "assistant", "system"]
+    content: Annotated[list[Annotated[ContentBlock, Field(discriminator="type")]], BeforeValidator(_as_blocks)]
+
+
+class Tool(BaseModel):
+    """A tool of the client's, which needs a name and a schema, or one of the server's, which has a type."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    type: str | None = None
+    name: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_-]{1,128}$")
+    input_schema: dict[str, Any] | None = None
+    cache_control: CacheControl | None = None
+
+    @property
+    def is_client_s(self) -> bool:
+        return self.type in (None, "custom")
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Tool:
+        if self.is_client_s:
+            for field in ("name", "input_schema"):
+                if getattr(self, field) is None:
+                    raise ValueError(f"{field}: Field required")
+        return self
+
+
+class ToolChoice(_Wire):
+    """Whether a tool must be called, may be, or may not."""
+
+    type: Literal["auto", "any", "tool", "none"]
+    name: str | None = None
+    disable_parallel_tool_use: bool | None = None
+
+
+class Thinking(BaseModel):
+    """The thinking parameter: accepted, part of the cache key, and otherwise ignored."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    type: Literal["adaptive", "enabled", "disabled", "between_tools"]
+    budget_tokens: int | None = Field(default=None, ge=1024)
+
+
+class OutputConfig(BaseModel):
+    """Effort and the format of the output."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    format: dict[str, Any] | None = None
+
+
+class Body(_Wire):
+    """A whole body. `max_tokens` is optional here since counting tokens needs none."""
+
+    model: str = Field(min_length=1)
+    messages: list[Message] = Field(max_length=100_000)
+    max_tokens: int | None = Field(default=None, ge=0)
+    system: Annotated[list[TextBlock], BeforeValidator(_as_blocks)] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: ToolChoice | None = None
+    cache_control: CacheControl | None = None
+    thinking: Thinking | None = None
+    output_config: OutputConfig | None = None
+    stream: bool | None = None
+    stop_sequences: list[str] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    metadata: dict[str, Any] | None = None
+    service_tier: Literal["auto", "standard_only"] | None = None
+    speed: Literal["standard", "fast"] | None = None
+    # Accepted as the SDK sends them, beta parameters among them; nothing here follows from them.
+    billing_policy: Any = None
+    compaction: Any = None
+    container: Any = None
+    context_management: Any = None
+    diagnostics: Any = None
+    fallback_credit_token: Any = None
+    fallbacks: Any = None
+    inference_geo: Any = None
+    mcp_servers: Any = None
+    thread: Any = None
+
+
+def read_body(raw: bytes) -> tuple[Body, dict[str, Any]]:
+    """The body in `raw`, validated, and the plain JSON object that it was read from.
+
+    Raises `ApiError` 400: for bytes that are no JSON object first, then for the first field that does not fit.
+    """
+    try:
+        plain = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        # UnicodeDecodeError and JSONDecodeError are both ValueErrors.
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ApiError(400, f"The request body is not valid JSON: {reason}") from None
+    if not isinstance(plain, dict):
+        raise ApiError(400, "The request body is not valid JSON: it must be an object")
+    try:
+        return Body.model_validate(plain), plain
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        # A model's own check names the field below its path itself.
+        raise ApiError(400, f"{path}{'.' if first['type'] == 'value_error' else ': '}{message}") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return number

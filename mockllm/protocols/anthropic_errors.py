@@ -1,0 +1,45 @@
+"""Errors in the shape of the Anthropic API (protocol page: error body and its table of types)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mockllm import MockLLMError
+
+__all__ = ["ApiError", "error_body"]
+
+_KINDS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+class ApiError(MockLLMError):
+    """An answer other than success: its HTTP `status`, the API's `kind` for it, and a one-line message.
+
+    A status without a kind of its own is an `invalid_request_error` below 500 and an `api_error` from there on.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.kind = _KINDS.get(status, _KINDS[400] if status < 500 else _KINDS[500])
+
+
+def error_body(error: ApiError, request_id: str) -> dict[str, Any]:
+    """The JSON of `error`; `request_id` equals the `request-id` header."""
+    return {
+        "type": "error",
+        "error": {"type": error.kind, "message": error.message},
+        "request_id": request_id,
+    }

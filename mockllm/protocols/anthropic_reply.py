@@ -1,0 +1,168 @@
+"""A planned reply as the Anthropic API sends it: one JSON message, or server-sent events at their instants."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+from mockllm.core.passage import Passage
+from mockllm.core.reply import Reply, Text, ToolUse
+from mockllm.core.request import TokenCounter, canonical, write_out
+from mockllm.core.timeline import Flush
+from mockllm.core.usage import Usage
+
+__all__ = ["message", "stream"]
+
+
+def message(reply: Reply, usage: Usage, counter: TokenCounter) -> dict[str, Any]:
+    """The whole answer as the JSON of a response without streaming."""
+    content = [_block(part, counter) for part in reply.parts]
+    return _message(reply, content, reply.stop_reason, _usage(usage, reply.output_tokens))
+
+
+def stream(
+    reply: Reply, usage: Usage, flushes: Sequence[Flush], first_us: int, end_us: int, counter: TokenCounter
+) -> list[tuple[int, bytes]]:
+    """The events of `reply`, each pair the microseconds from admission and all the bytes of that instant.
+
+    `flushes` say how many tokens arrive when; each carries its tokens' share of the text, so that the first visible
+    text or tool byte lies at `first_us` and the last, with the end of the message, at `end_us`.
+    """
+    writes: dict[int, list[bytes]] = {}
+    opening = _message(reply, [], None, _usage(usage, min(1, reply.output_tokens)))
+    _at(writes, first_us, {"type": "message_start", "message": opening})
+    pinged = False
+    for at_us, event in _said(reply, flushes, counter):
+        _at(writes, at_us, event)
+        if not pinged and event["type"] == "content_block_start":
+            _at(writes, at_us, {"type": "ping"})
+            pinged = True
+    closing = _usage(usage, reply.output_tokens)
+    counts = {name: closing[name] for name in _DELTA_USAGE}
+    delta = {"stop_reason": reply.stop_reason, "stop_sequence": None, "stop_details": None, "container": None}
+    _at(writes, end_us, {"type": "message_delta", "delta": delta, "usage": counts})
+    _at(writes, end_us, {"type": "message_stop"})
+    return [(at_us, b"".join(events)) for at_us, events in writes.items()]
+
+
+_DELTA_USAGE = (
+    "input_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+    "output_tokens",
+    "output_tokens_details",
+    "server_tool_use",
+)
+
+
+def _said(reply: Reply, flushes: Sequence[Flush], counter: TokenCounter) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The content events of every part in order, each at the flush that brings it."""
+    reached = list(accumulate(flush.tokens for flush in flushes))
+    shares = _shares(reply, counter)
+    place = 0  # the flush that brings the part's first token
+    begun = 0  # tokens before the part
+    for index, (part, tokens) in enumerate(zip(reply.parts, shares, strict=True)):
+        text = _written(part, counter)
+        ended = begun + tokens
+        while place < len(flushes) - 1 and reached[place] <= begun:
+            place += 1
+        yield flushes[place].at_us, {"type": "content_block_start", "index": index, "content_block": _empty(part)}
+        if isinstance(part, ToolUse):
+            yield flushes[place].at_us, _delta(index, part, "")
+        sent = 0
+        while True:
+            whole = place == len(flushes) - 1 or reached[place] >= ended
+            upto = len(text) if whole else len(text) * (reached[place] - begun) // tokens
+            if upto > sent:
+                yield flushes[place].at_us, _delta(index, part, text[sent:upto])
+                sent = upto
+            if whole:
+                break
+            place += 1
+        yield flushes[place].at_us, {"type": "content_block_stop", "index": index}
+        begun = ended
+
+
+def _shares(reply: Reply, counter: TokenCounter) -> list[int]:
+    """Output tokens of each part; the last takes those of a tool call that was cut off."""
+    shares = [_tokens(part, counter) if isinstance(part, Text) else _call_tokens(part, counter) for part in reply.parts]
+    if shares:
+        shares[-1] += reply.output_tokens - sum(shares)
+    return shares
+
+
+def _tokens(part: Text, counter: TokenCounter) -> int:
+    content = part.content
+    return content.tokens if isinstance(content, Passage) else max(1, counter.count(content))
+
+
+def _call_tokens(part: ToolUse, counter: TokenCounter) -> int:
+    return counter.count(part.name) + counter.count(canonical(dict(part.arguments)))
+
+
+def _written(part: Text | ToolUse, counter: TokenCounter) -> str:
+    return write_out(part.content, counter) if isinstance(part, Text) else canonical(dict(part.arguments))
+
+
+def _block(part: Text | ToolUse, counter: TokenCounter) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "text": write_out(part.content, counter), "citations": None}
+    return {"type": "tool_use", "id": part.id, "name": part.name, "input": dict(part.arguments)}
+
+
+def _empty(part: Text | ToolUse) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "text": "", "citations": None}
+    return {"type": "tool_use", "id": part.id, "name": part.name, "input": {}}
+
+
+def _delta(index: int, part: Text | ToolUse, piece: str) -> dict[str, Any]:
+    delta = (
+        {"type": "text_delta", "text": piece}
+        if isinstance(part, Text)
+        else {"type": "input_json_delta", "partial_json": piece}
+    )
+    return {"type": "content_block_delta", "index": index, "delta": delta}
+
+
+def _message(
+    reply: Reply, content: list[dict[str, Any]], stop_reason: str | None, usage: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "model": reply.model,
+        "id": reply.id,
+        "type": "message",
+        "role": "assistant",
+        "content": content,
+        "stop_reason": stop_reason,
+        "stop_sequence": None,
+        "stop_details": None,
+        "container": None,
+        "diagnostics": None,
+        "usage": usage,
+    }
+
+
+def _usage(usage: Usage, output_tokens: int) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "cache_creation_input_tokens": usage.write_5m_tokens + usage.write_1h_tokens,
+        "cache_read_input_tokens": usage.read_tokens,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": usage.write_5m_tokens,
+            "ephemeral_1h_input_tokens": usage.write_1h_tokens,
+        },
+        "output_tokens": output_tokens,
+        "output_tokens_details": {"thinking_tokens": 0},
+        "server_tool_use": None,
+        "service_tier": "standard",
+        "inference_geo": "global",
+        "speed": "standard",
+    }
+
+
+def _at(writes: dict[int, list[bytes]], at_us: int, event: dict[str, Any]) -> None:
+    data = json.dumps(event, separators=(",", ":"))
+    writes.setdefault(at_us, []).append(f"event: {event['type']}\ndata: {data}\n\n".encode())
