@@ -43,7 +43,9 @@ class Answer:
     @property
     def text(self) -> str:
         """The visible text."""
-        return "".join([write_out(part.content, self._counter) for part in self.reply.parts if hasattr(part, "content")])
+        return "".join(
+            [write_out(part.content, self._counter) for part in self.reply.parts if hasattr(part, "content")]
+        )
 
 
 Expect: TypeAlias = "Script | Callable[[Lab, Chat, str], Script]"
@@ -106,7 +108,9 @@ class Lab:
     def chat(self, *, system: Content = "", tools: Sequence[Tool] = (), name: str = "main") -> Chat:
         """A new conversation. Its name is part of every call path, so two of one run need two names."""
         if name in self._chats:
-            raise ScenarioError(f"lab.chat(name={name!r}): this run has a chat of that name; give each a name of its own")
+            raise ScenarioError(
+                f"lab.chat(name={name!r}): this run has a chat of that name; give each a name of its own"
+            )
         self._chats.add(name)
         self._tools.update({tool.name: tool for tool in tools})
         return Chat(name, system, tools)

@@ -12,10 +12,22 @@ from latlab.config import BenchmarkConfig
 from latlab.lab import Lab
 from latlab.optimizations import TOGGLES, Toggle
 
-__all__ = ["CONDITIONS", "Benchmark", "ConfigError", "Scenario", "as_settings", "benchmark", "configure", "parse_setting", "scenario"]
+__all__ = [
+    "CONDITIONS",
+    "Benchmark",
+    "ConfigError",
+    "Scenario",
+    "as_settings",
+    "benchmark",
+    "configure",
+    "parse_setting",
+    "scenario",
+]
 
 CONDITIONS: tuple[Toggle, ...] = (
-    Toggle("cache_start", ("cold", "warm"), "cold", "condition: whether the system prompt was cached just before a run"),
+    Toggle(
+        "cache_start", ("cold", "warm"), "cold", "condition: whether the system prompt was cached just before a run"
+    ),
 )
 _WORDS = {"true": True, "false": False}
 _ALIASES = {"on": "true", "yes": "true", "1": "true", "no": "false", "0": "false"}

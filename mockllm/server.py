@@ -6,7 +6,9 @@ application serves in real time and, on a virtual loop, in no time at all.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import Any, TypeAlias
@@ -24,6 +26,7 @@ from mockllm.protocols.anthropic_request import RequestReader
 
 __all__ = ["MAX_BODY_BYTES", "build_app", "build_runner"]
 
+_log = logging.getLogger("mockllm.server")
 MAX_BODY_BYTES = 32 * 1024 * 1024
 _ORGANIZATION = "00000000-0000-4000-8000-000000000000"
 _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -115,12 +118,13 @@ class _Connections:
     def __init__(self, emulator: Emulator) -> None:
         self._cost = SetupCost(emulator.profile.connection)
         self._emulator = emulator
-        self._seen: WeakSet[Any] = WeakSet()
+        self._seen: WeakSet[asyncio.Transport] = WeakSet()
 
     async def set_up(self, http: web.Request, identity: Identity) -> None:
-        if http.protocol in self._seen:
+        transport = http.transport
+        if transport is None or transport in self._seen:
             return
-        self._seen.add(http.protocol)
+        self._seen.add(transport)
         clock = self._emulator.clock
         await clock.sleep_until(clock.now_us() + self._cost.draw_us(self._emulator.draws, identity))
 
@@ -135,10 +139,14 @@ def _answering_errors(occurrences: Occurrences) -> Any:
         except ApiError as error:
             return await _refusal(http, error, occurrences)
         except web.HTTPException as error:
-            reason = (
-                "The request exceeds the maximum of 32 MB" if error.status == 413 else f"{error.reason}: {http.path}"
-            )
+            too_large = isinstance(error, web.HTTPRequestEntityTooLarge)
+            reason = "the request exceeds the maximum of 32 MB" if too_large else f"{error.reason}: {http.path}"
             return await _refusal(http, ApiError(error.status, reason), occurrences)
+        except ConnectionResetError:
+            raise
+        except Exception:
+            _log.exception("%s %s failed", http.method, http.path)
+            return await _refusal(http, ApiError(500, "Internal server error"), occurrences)
         if "request-id" not in response.headers:
             response.headers.update(_headers(await _unnamed(http, occurrences)))
         return response

@@ -32,13 +32,13 @@ CONTEXT_TOKENS = QuantileTable(
 
 _LEVELS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
-# Output tokens of a turn that calls tools (n = 350 of 539: the others hold the count that opens a stream, which is too
-# small to have written the turn's own characters at four to a token).
-TURN_TOKENS = QuantileTable(_LEVELS, (25, 25, 79, 103, 116, 150, 200, 251, 325, 457, 738, 1_054, 2_328))
+# Output tokens of a turn that calls tools (n = 323 of 539). A count of 30 or fewer is left out: it is the one that
+# opens a stream, too small for the characters that its turn holds, and none lies between 28 and 60.
+TURN_TOKENS = QuantileTable(_LEVELS, (64, 83, 96, 110, 135, 169, 209, 274, 356, 479, 772, 1_096, 2_376))
 
-# Tokens by which one tool's result makes the next request longer (n = 311: turns of one call whose own output tokens
-# are known, and are taken off).
-RESULT_TOKENS = QuantileTable(_LEVELS, (23, 26, 44, 52, 56, 82, 144, 215, 345, 686, 1_708, 2_526, 7_169))
+# Tokens by which one tool's result makes the next request longer (n = 284): turns of one call, less what the turn
+# itself had written, where that is known.
+RESULT_TOKENS = QuantileTable(_LEVELS, (22, 26, 41, 52, 55, 75, 148, 235, 370, 733, 1_811, 2_753, 7_303))
 
 # Tool calls in a turn that has any (n = 539): two or more in about one turn in seven.
 CALLS_PER_TURN = Choice((1, 2, 3, 4, 5, 6, 8, 9), (465, 52, 13, 2, 2, 2, 2, 1))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from latlab import Lab, Script, scenario
-from prompts import SUPPORT_QUESTIONS, SUPPORT_SYSTEM
 from recorded_workload import CHAT_ANSWER_TOKENS, CONTEXT_TOKENS
+from support_task import QUESTIONS, SYSTEM
+
+from latlab import Lab, Script
+from latlab.scenario import scenario
 
 # What the system prompt takes of a drawn context; the documents have the rest.
-PROMPT_TOKENS = 1_500
+PROMPT_TOKENS = 1_450
 
 
 @scenario("simple_qa", summary="answers one question about a set of documents, without tools")
 async def simple_qa(lab: Lab) -> str:
-    chat = lab.chat(system=SUPPORT_SYSTEM)
+    chat = lab.chat(system=SYSTEM)
     documents = lab.text("documents", lab.draw(CONTEXT_TOKENS, "context") - PROMPT_TOKENS)
-    chat.user(documents, lab.pick(SUPPORT_QUESTIONS))
+    chat.user(documents, lab.pick(QUESTIONS))
     reply = await lab.complete(chat, expect=Script(round(lab.draw(CHAT_ANSWER_TOKENS, "answer"))))
     return reply.text

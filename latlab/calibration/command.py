@@ -10,7 +10,7 @@ from latlab.calibration.fit_report import FitReport, error_line
 from latlab.calibration.fitted_profile import dataset, fitted_profile, rounded_model
 from latlab.calibration.intervals import REPLICATES, fit_ttft
 from latlab.calibration.judgement import UnfittedError, judge
-from latlab.calibration.priors import OTHERWISE, Prior, model_name, prior_for, prior_is_known, prior_of
+from latlab.calibration.priors import OTHERWISE, model_name, prior_for, prior_is_known, prior_of
 from latlab.calibration.profile_file import profile_text, refuse_unwritable, write_profile
 from latlab.calibration.recording import Recording, read_recording
 from mockllm.profiles import load
@@ -44,16 +44,14 @@ def fit_recording(
     return FitReport(profile, fit, error, text, recording.skipped)
 
 
-def _header(
-    command: str, recording: Recording, trained: int, error: UnfittedError, like: str | None
-) -> list[str]:
+def _header(command: str, recording: Recording, trained: int, error: UnfittedError, like: str | None) -> list[str]:
     name = model_name(recording.model)
     lines = [
         f"Made by: {command}",
         f"Recording: {dataset(recording.source)}; {len(recording)} rows.",
         f"Fitted to {trained} of them; in order of length every third was held out.",
         f"Error {error_line(error)}",
-        "Intervals: 95 %, by bootstrap of the fitted rows; for what is assumed or extrapolated, the range that is stated.",
+        "Intervals: 95 %, by bootstrap of the fitted rows; of what is assumed or extrapolated, the stated range.",
     ]
     if like is None and not prior_is_known(name):
         lines.append(f"Nothing is known of {name} beside its TTFT: prices, caching, decoding and connections below are")

@@ -99,6 +99,10 @@ class FitReport:
 def error_line(error: UnfittedError) -> str:
     """The error on unfitted rows beside what chance alone gives, in words."""
     return (
-        f"on the {error.n} rows that were not fitted: p50 {error.p50:.1%} (chance alone: up to {error.noise_p50:.1%}), "
-        f"p95 {error.p95:.1%} (up to {error.noise_p95:.1%})."
+        f"on the {error.n} rows that were not fitted: p50 {_percent(error.p50)} (chance alone: up to "
+        f"{_percent(error.noise_p50)}), p95 {_percent(error.p95)} (up to {_percent(error.noise_p95)})."
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.1f} %"

@@ -13,13 +13,14 @@ from mockllm.core.profile import Parameter, Profile, Residual, Spike, Ttft
 
 __all__ = ["dataset", "fitted_profile", "rounded_model"]
 
+_DIGITS = 4  # of a value; an interval, which a bootstrap knows less well, has one less
 _IDENTIFIED_K = 1.0  # an intercept is measured where prompts of at most a thousand tokens were recorded
 _DEAREST_CACHED = 0.5  # of the cost of an uncached token: the upper end of what is assumed where nothing is known
 
 
 def rounded_model(model: TtftModel) -> TtftModel:
     """The model with the digits that the file will hold, so that what is judged is what is shipped."""
-    return TtftModel(**{field.name: _rounded(getattr(model, field.name), 5) for field in fields(model)})
+    return TtftModel(**{field.name: _rounded(getattr(model, field.name), _DIGITS) for field in fields(model)})
 
 
 def dataset(source: str) -> str:
@@ -77,7 +78,7 @@ class _Fitted:
     def interval(self, name: str) -> tuple[float, float]:
         """Rounded, and never beside the value: the percentiles of a small bootstrap can miss its own estimate."""
         value = float(getattr(self.model, name))
-        low, high = (_rounded(end, 3) for end in self.intervals[name])
+        low, high = (_rounded(end, _DIGITS - 1) for end in self.intervals[name])
         return min(low, value), max(high, value)
 
 
@@ -98,13 +99,11 @@ def _intercept(fitted: _Fitted, recording: Recording) -> Parameter:
         return fitted.measured("intercept_s")
     model, (low, high) = fitted.model, fitted.interval("intercept_s")
     shape = "curve" if fitted.form.curved else "line"
-    at_shortest_s = (
-        model.intercept_s + model.uncached_s_per_1k * shortest_k + model.uncached_s_per_1k2 * shortest_k**2
-    )
+    at_shortest_s = model.intercept_s + model.uncached_s_per_1k * shortest_k + model.uncached_s_per_1k2 * shortest_k**2
     reason = (
-        f"no row has fewer than {shortest_k * 1000:,.0f} uncached tokens: below, nothing recorded shows that the {shape} "
-        f"holds, only that TTFT lies between zero and what it is there; given the {shape}, the 95 % interval is "
-        f"[{low:g}, {high:g}] s"
+        f"no row has fewer than {shortest_k * 1000:,.0f} uncached tokens: below, nothing recorded shows that the "
+        f"{shape} holds, only that TTFT lies between zero and what it is there; given the {shape}, the 95 % interval "
+        f"is [{low:g}, {high:g}] s"
     )
     if not fitted.form.cached and recording.cached_k.max() > 0.0:
         reason += (
@@ -112,7 +111,7 @@ def _intercept(fitted: _Fitted, recording: Recording) -> Parameter:
         )
     return Parameter(
         value=model.intercept_s,
-        interval=(0.0, max(_rounded(at_shortest_s, 3), model.intercept_s)),
+        interval=(0.0, max(_rounded(at_shortest_s, _DIGITS - 1), model.intercept_s)),
         evidence="extrapolated",
         source=fitted.source,
         n=fitted.n,
@@ -125,7 +124,7 @@ def _cached(fitted: _Fitted) -> Parameter:
         return fitted.measured("cached_s_per_1k")
     return Parameter(
         value=fitted.model.cached_s_per_1k,
-        interval=(0.0, _rounded(fitted.model.uncached_s_per_1k * _DEAREST_CACHED, 3)),
+        interval=(0.0, _rounded(fitted.model.uncached_s_per_1k * _DEAREST_CACHED, _DIGITS - 1)),
         evidence="assumed",
         source="Anthropic, prompt caching announcement (2024): .0144 against .110 s per 1k tokens",
         reason="cached lengths do not vary in the recording; 13 % of this model's uncached cost, between free and half",

@@ -64,11 +64,11 @@ def _bootstrap(training: Recording, fit: Estimate, replicates: int) -> Intervals
     counts = np.zeros((replicates, len(training)))
     for number, group in enumerate(strata(training.uncached_k, _ROWS_A_GROUP)):
         counts[:, group] = resample_counts(len(group), 0, f"calibration-{number}", replicates)
-    models = [
-        estimate(training, fit.form, [fit.point], weights, precise=False).model for weights in counts
-    ]
+    models = [estimate(training, fit.form, [fit.point], weights).model for weights in counts]
     drawn = {field.name: [getattr(model, field.name) for model in models] for field in fields(TtftModel)}
+    # Shift and sigma trade off along one spread: sigma's interval is that of the spread, at the fitted shift.
+    tail = 1.0 - fit.model.shift
+    drawn["sigma"] = [model.sigma * (1.0 - model.shift) / tail for model in models]
     return {
-        name: (float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975)))
-        for name, values in drawn.items()
+        name: (float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))) for name, values in drawn.items()
     }

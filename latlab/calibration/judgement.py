@@ -44,9 +44,7 @@ def judge(model: TtftModel, held_out: Recording) -> UnfittedError:
     quantiles = [model.quantile(level, lines_s) for level in _LEVELS]
     p50, p95 = _errors(held_out.ttft_s, quantiles)
     lines = lines_s.tolist()
-    samples = [
-        _errors(model.drawn(lines, partial(_luck, sample)), quantiles) for sample in range(_SAMPLES)
-    ]
+    samples = [_errors(model.drawn(lines, partial(_luck, sample)), quantiles) for sample in range(_SAMPLES)]
     noise_p50, noise_p95 = (float(np.quantile(errors, 0.95)) for errors in zip(*samples, strict=True))
     return UnfittedError(p50, p95, noise_p50, noise_p95, len(held_out))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import math
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -68,7 +70,7 @@ class Recording:
 
 
 def strata(uncached_k: Floats, at_least: int) -> list[NDArray[np.intp]]:
-    """Row numbers grouped by length: a group ends where a length exceeds its first by 10 % and it has `at_least` rows."""
+    """Row numbers grouped by length: each group holds `at_least` rows, of lengths within 10 % where that is enough."""
     order = np.argsort(uncached_k, kind="stable")
     groups: list[list[int]] = []
     first = -math.inf
@@ -90,20 +92,16 @@ def read_recording(path: Path, where: Mapping[str, str]) -> Recording:
     is taken as none), source, provider, model. Raises `RecordingError` for a file that cannot be read or fitted.
     """
     try:
-        opened = (
-            gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8-sig", newline="")
-        )
-        with opened as lines:
-            return _parse(csv.DictReader(lines, strict=True), str(path), where)
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
     except FileNotFoundError:
         raise RecordingError(f"{path}: no such recording") from None
-    except (OSError, EOFError) as error:
-        detail = getattr(error, "strerror", None) or error
-        raise RecordingError(f"{path}: cannot be read: {detail}") from None
     except UnicodeDecodeError:
         raise RecordingError(f"{path}: not a text file in UTF-8; save it as CSV in UTF-8") from None
+    except (OSError, EOFError, zlib.error) as error:
+        detail = getattr(error, "strerror", None) or error
+        raise RecordingError(f"{path}: cannot be read: {detail}") from None
+    return _parse(csv.DictReader(io.StringIO(text, newline=""), strict=True), str(path), where)
 
 
 def _parse(table: csv.DictReader[str], path: str, where: Mapping[str, str]) -> Recording:
@@ -113,7 +111,9 @@ def _parse(table: csv.DictReader[str], path: str, where: Mapping[str, str]) -> R
         raise RecordingError(f"{path}, line 1: not CSV: {error}") from None
     for name in _REQUIRED:
         if name not in columns:
-            raise RecordingError(f"{path}, line 1: no column {name}; a recording has {', '.join(_REQUIRED)} in its header")
+            raise RecordingError(
+                f"{path}, line 1: no column {name}; a recording has {', '.join(_REQUIRED)} in its header"
+            )
     for name in where:
         if name not in columns:
             raise RecordingError(f"{path}: --where {name}=…: no such column; there are {', '.join(columns)}")
@@ -138,7 +138,8 @@ def _parse(table: csv.DictReader[str], path: str, where: Mapping[str, str]) -> R
     if len(named["model"]) > 1:
         models = [name for name in named["model"] if name]
         raise RecordingError(
-            f"{path}: rows of {len(named['model'])} models ({_listed(models)}); choose one with --where 'model={models[0]}'"
+            f"{path}: rows of {len(named['model'])} models ({_listed(models)}); "
+            f"choose one with --where 'model={models[0]}'"
         )
     values = np.array(kept, dtype=np.float64).reshape(-1, 3)
     recording = Recording(
@@ -175,10 +176,11 @@ def _timed(row: dict[str, str], path: str, line: int) -> tuple[float, float, flo
     if prompt is None or ttft_s is None:
         return None
     if ttft_s == 0.0:
-        raise RecordingError(f"{path}, line {line}, ttft_s: 0 is no time to first token; leave it blank if it is unknown")
+        raise RecordingError(f"{path}, line {line}, ttft_s: 0 is no time to first token; leave an unknown one blank")
     if cached > prompt:
         raise RecordingError(
-            f"{path}, line {line}, cached_tokens: {cached:g} is more than input_tokens {prompt:g}, which counts cached ones too"
+            f"{path}, line {line}, cached_tokens: {cached:g} is more than input_tokens, {prompt:g}; "
+            "input_tokens counts the cached ones too"
         )
     return (prompt - cached) / 1000, cached / 1000, ttft_s
 
@@ -192,7 +194,9 @@ def _number(row: dict[str, str], name: str, path: str, line: int) -> float | Non
     except ValueError:
         value = math.nan
     if not 0.0 <= value < math.inf:
-        raise RecordingError(f"{path}, line {line}, {name}: {text[:40]!r} is not a number from 0 up; mend it or leave it blank")
+        raise RecordingError(
+            f"{path}, line {line}, {name}: {text[:40]!r} is not a number from 0 up; mend it or leave it blank"
+        )
     return value
 
 
@@ -222,5 +226,5 @@ def _refuse_too_little(recording: Recording, path: str) -> None:
 
 
 def _listed(names: Iterable[str]) -> str:
-    shown = list(names)[:8]
-    return ", ".join(repr(name) for name in shown) + (", …" if len(names) > len(shown) else "")
+    shown = [repr(name) for name in names]
+    return ", ".join(shown[:8]) + (", …" if len(shown) > 8 else "")

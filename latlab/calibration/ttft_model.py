@@ -107,5 +107,6 @@ class TtftModel:
                 span = np.clip(z, -_REACH, _REACH) + _REACH
                 normal = span[:, None] * _WITHIN - _REACH
                 wait_s = ttft_s[:, None] - line_s[:, None] * (shift + scale * np.exp(sigma * normal))
-                spiked += share * span * (np.exp(-0.5 * normal**2 - np.maximum(wait_s, 0.0) / self.mean_s) @ _SHARES) / self.mean_s
+                means = np.maximum(wait_s, 0.0) / self.mean_s
+                spiked += share / self.mean_s * span * (np.exp(-0.5 * normal**2 - means) @ _SHARES)
         return plain, below, spiked

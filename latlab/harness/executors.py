@@ -112,7 +112,9 @@ def processes(plan: Plan, batches: Sequence[Batch]) -> Iterator[Finished]:
             for future in done:
                 yield future.result()
     except BrokenProcessPool:
-        raise StudyError("a worker process ended abruptly; what was finished is kept, repeat the command to go on") from None
+        raise StudyError(
+            "a worker process ended abruptly; what was finished is kept, repeat the command to go on"
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -59,7 +59,9 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
                 unwritten = []
             progress(finished, total)
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted after {finished} of {total} runs; they are kept, repeat the command to go on") from None
+        raise Interrupted(
+            f"interrupted after {finished} of {total} runs; they are kept, repeat the command to go on"
+        ) from None
     finally:
         store.add(unwritten)
 
@@ -165,9 +167,7 @@ def _metrics(
         assert isinstance(figures, RunRecord)
         ttft, rate = calls.get((stored.key.arm, stored.key.run), nothing)
         hit = figures.read_tokens / figures.prompt_tokens if figures.prompt_tokens else float("nan")
-        rows.append(
-            (figures.total_us / 1e6, figures.perceived_us / 1e6, ttft, rate, hit, figures.cost_nusd / 1e9)
-        )
+        rows.append((figures.total_us / 1e6, figures.perceived_us / 1e6, ttft, rate, hit, figures.cost_nusd / 1e9))
     columns = np.array(rows, dtype=np.float64).T
     names: Iterable[str] = ("total_s", "perceived_s", "ttft_s", "tokens_per_s", "cache_hit_rate", "cost_usd")
     return dict(zip(names, columns, strict=True))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import product
 from pathlib import Path
+from typing import TypeAlias
 
 import latlab
 import mockllm
@@ -17,8 +18,20 @@ from latlab.config import BenchmarkConfig
 from latlab.harness.targets import Target
 from latlab.scenario import as_settings, configure
 
-__all__ = ["Arm", "Plausible", "Study", "StudyError", "arms_of", "source_files", "study_id"]
+__all__ = [
+    "Arm",
+    "Plausible",
+    "Settings",
+    "Study",
+    "StudyError",
+    "each_alone_and_all",
+    "every_combination",
+    "source_files",
+    "study_id",
+    "words",
+]
 
+Settings: TypeAlias = Mapping[str, bool | str]
 _MOST_FILES = 5000
 _MOST_BYTES = 1 << 20
 _NOT_SOURCE = {"__pycache__", "node_modules", "site-packages", "results", "build", "dist"}
@@ -33,7 +46,7 @@ class Arm:
     """One configuration of a study. `difference` is how it departs from the baseline, which is the first arm."""
 
     label: str
-    difference: Mapping[str, bool | str]
+    difference: Settings
     config: BenchmarkConfig
 
 
@@ -60,19 +73,26 @@ class Study:
     toggles: tuple[str, ...]
 
 
-def arms_of(fixed: Mapping[str, bool | str], varied: Mapping[str, tuple[bool | str, ...]]) -> tuple[Arm, ...]:
-    """Every combination of the varied values; the first value of each makes the baseline, which comes first."""
+def every_combination(fixed: Settings, varied: Mapping[str, tuple[bool | str, ...]]) -> tuple[Arm, ...]:
+    """An arm for every combination of the varied values; the first value of each makes the baseline, the first arm."""
     baseline = {name: values[0] for name, values in varied.items()}
-    return tuple([arm(fixed, baseline, dict(zip(varied, values, strict=True))) for values in product(*varied.values())])
+    return tuple(
+        [_arm(fixed, baseline, dict(zip(varied, values, strict=True))) for values in product(*varied.values())]
+    )
 
 
-def arm(
-    fixed: Mapping[str, bool | str], baseline: Mapping[str, bool | str], settings: Mapping[str, bool | str]
-) -> Arm:
+def each_alone_and_all(fixed: Settings, off: Settings, on: Settings) -> tuple[Arm, ...]:
+    """The baseline `off`, an arm for each setting of `on` alone, and where there are several one with all of them."""
+    arms = [_arm(fixed, off, off), *[_arm(fixed, off, {**off, name: value}) for name, value in on.items()]]
+    if len(on) > 1:
+        arms.append(replace(_arm(fixed, off, on), label="all together"))
+    return tuple(arms)
+
+
+def _arm(fixed: Settings, baseline: Settings, settings: Settings) -> Arm:
     """The arm with `settings` on top of `fixed`, labelled by where it departs from `baseline`."""
-    difference = {name: value for name, value in settings.items() if value != baseline.get(name)}
-    label = ", ".join([f"{name}={_word(value)}" for name, value in difference.items()]) or "baseline"
-    return Arm(label, difference, configure({**fixed, **settings}))
+    difference = {name: value for name, value in settings.items() if value != baseline[name]}
+    return Arm(", ".join(words(difference)) or "baseline", difference, configure({**fixed, **settings}))
 
 
 def study_id(study: Study) -> str:
@@ -161,10 +181,6 @@ def _feed(hashed: blake2b, name: str, content: bytes) -> None:
     hashed.update(content)
 
 
-def _word(value: bool | str) -> str:
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-def words(settings: Mapping[str, bool | str]) -> Iterable[str]:
+def words(settings: Settings) -> list[str]:
     """`settings` as the command line writes them."""
-    return [f"{name}={_word(value)}" for name, value in settings.items()]
+    return [f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in settings.items()]

@@ -83,9 +83,7 @@ class SimClient:
             reusable = call.reuse_connection
         finally:
             self._pool.release(connection, loop.now_us(), reusable=reusable)
-        return Exchange(
-            answer.reply, answer.usage, start_us, connect_us, opened, headers_us, headers_us, answer.end_us
-        )
+        return Exchange(answer.reply, answer.usage, start_us, connect_us, opened, headers_us, headers_us, answer.end_us)
 
     def _request(self, call: Call, identity: Identity) -> Request:
         prompt = self._prompts.get(call.chat.name)

@@ -108,7 +108,9 @@ async def _served(emulator: Emulator) -> AsyncIterator[NamingTransport]:
             inner = httpx2.AsyncHTTPTransport(uds=path, verify=False, limits=limits)  # noqa: S501  # no TLS here
             loop = asyncio.get_running_loop()
             assert isinstance(loop, WarpLoop)
-            async with NamingTransport(inner, loop, emulator.draws, SetupCost(emulator.profile.connection)) as transport:
+            async with NamingTransport(
+                inner, loop, emulator.draws, SetupCost(emulator.profile.connection)
+            ) as transport:
                 yield transport
         finally:
             await app.cleanup()

@@ -118,9 +118,7 @@ def waiting_tasks(loop: asyncio.AbstractEventLoop) -> str:
     places = []
     for task in asyncio.all_tasks(loop):
         frames = task.get_stack(limit=1)
-        where = (
-            f" at {frames[0].f_code.co_filename.rsplit('/', 1)[-1]}:{frames[0].f_lineno}" if frames else ""
-        )
+        where = f" at {frames[0].f_code.co_filename.rsplit('/', 1)[-1]}:{frames[0].f_lineno}" if frames else ""
         coroutine = task.get_coro()
         places.append(f"{getattr(coroutine, '__qualname__', task.get_name())}{where}")
     return ", ".join(sorted(places)) or "no task at all"

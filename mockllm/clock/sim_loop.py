@@ -193,9 +193,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             else:
                 due = env.peek()
                 if due == simpy.core.Infinity:
-                    raise DeadlockError(
-                        f"deadlock at {env.now / 1e6:.6f} s: nothing can wake {waiting_tasks(self)}"
-                    )
+                    raise DeadlockError(f"deadlock at {env.now / 1e6:.6f} s: nothing can wake {waiting_tasks(self)}")
                 if due > env.now:
                     here = 0
                     if due > MOST_VIRTUAL_US:

@@ -96,9 +96,7 @@ class WarpLoop(asyncio.SelectorEventLoop):
         if self._gate:
             self._gate.open()
         elif timeout is None:
-            raise DeadlockError(
-                f"deadlock at {self._now_us / 1e6:.6f} s: nothing can wake {waiting_tasks(self)}"
-            )
+            raise DeadlockError(f"deadlock at {self._now_us / 1e6:.6f} s: nothing can wake {waiting_tasks(self)}")
         else:
             due_us = self._now_us + max(1, round(timeout * 1e6))
             if due_us > MOST_VIRTUAL_US:

@@ -26,9 +26,7 @@ class SetupCost:
 
     def draw_us(self, draws: Draws, identity: Identity) -> int:
         """Whole microseconds of set-up for the connection that the call `identity` opens."""
-        return microseconds(
-            self._distribution.quantile(draws.uniforms("connect", identity.path, identity.attempt)[0])
-        )
+        return microseconds(self._distribution.quantile(draws.uniforms("connect", identity.path, identity.attempt)[0]))
 
 
 @dataclass(slots=True, eq=False)

@@ -120,9 +120,7 @@ class Residual(_Table):
 
     @model_validator(mode="after")
     def _has_its_family_s_parameters(self) -> Residual:
-        wanted = {"shifted_lognormal": ["shift"], "lognormal_mixture": ["weight", "ratio_2", "sigma_2"]}[
-            self.family
-        ]
+        wanted = {"shifted_lognormal": ["shift"], "lognormal_mixture": ["weight", "ratio_2", "sigma_2"]}[self.family]
         missing = [name for name in wanted if getattr(self, name) is None]
         if missing:
             raise ValueError(f"the family {self.family} needs {', '.join(missing)}")

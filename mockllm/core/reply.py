@@ -67,13 +67,8 @@ def compose(script: Script, identity: Identity, model: str, max_tokens: int, cou
     message_id = stable_id("msg", identity.path, identity.attempt)
     if max_tokens == 0:
         return Reply(message_id, model, (), 0, "max_tokens")
-    costs = [
-        counter.count(name) + counter.count(canonical(dict(arguments)))
-        for name, arguments in script.tool_uses
-    ]
-    wanted = (
-        counter.count(script.text) if script.text is not None else script.output_tokens - sum(costs)
-    )
+    costs = [counter.count(name) + counter.count(canonical(dict(arguments))) for name, arguments in script.tool_uses]
+    wanted = counter.count(script.text) if script.text is not None else script.output_tokens - sum(costs)
     text_tokens = max(0, wanted) if script.tool_uses else max(1, wanted)
     budget = max_tokens
     parts: list[Text | ToolUse] = []

@@ -195,9 +195,7 @@ def text_block(role: str, content: Content, counter: TokenCounter) -> Block:
 def tool_use_block(use_id: str, name: str, arguments: object, counter: TokenCounter) -> Block:
     """A tool call of the assistant's. Its id names the call and counts as nothing."""
     text = canonical(arguments)
-    return Block(
-        "messages", counter.count(name) + counter.count(text), _digest("tool_use", use_id, name, text)
-    )
+    return Block("messages", counter.count(name) + counter.count(text), _digest("tool_use", use_id, name, text))
 
 
 def tool_result_block(use_id: str, content: Content, is_error: bool, counter: TokenCounter) -> Block:

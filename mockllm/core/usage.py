@@ -26,9 +26,7 @@ class Usage(NamedTuple):
 def cost_nusd(usage: Usage, prices: tuple[Price, ...]) -> int:
     """Whole nano-dollars for `usage`, by the first price whose tier holds the prompt (the last one holds the rest)."""
     prompt = usage.prompt_tokens
-    price = next(
-        (tier for tier in prices if not tier.up_to_tokens or prompt <= tier.up_to_tokens), prices[-1]
-    )
+    price = next((tier for tier in prices if not tier.up_to_tokens or prompt <= tier.up_to_tokens), prices[-1])
     return (
         usage.input_tokens * price.input_nusd
         + usage.read_tokens * price.read_nusd

@@ -95,9 +95,7 @@ class Emulator:
         if request.breakpoints:
             # An entry can be read from the moment the first response begins (protocol: prompt caching, visibility).
             self.cache.write(request, now_us, now_us + timeline.first_us)
-        usage = Usage(
-            use.input_tokens, use.read_tokens, use.write_5m_tokens, use.write_1h_tokens, reply.output_tokens
-        )
+        usage = Usage(use.input_tokens, use.read_tokens, use.write_5m_tokens, use.write_1h_tokens, reply.output_tokens)
         return Answer(identity, reply, usage, timeline, now_us)
 
     def _warm_up(self, request: Request) -> None:

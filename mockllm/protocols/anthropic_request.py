@@ -1,46 +1,18 @@
-"""From the Anthropic wire to a `Request`: headers and body of `POST /v1/messages`, checked in the API's order.
-
-Blocks are rendered tools, system, messages. A plain string is one text block, and a tool result's text blocks are one
-text: clients flip between the forms from turn to turn, and to the cache they are the same (protocol: prompt caching).
-"""
+"""From the Anthropic wire to a `Request`: headers and body of `POST /v1/messages`, checked in the API's order."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
 from mockllm.core.identity import CALL_HEADER, BadCallPath, Identity, Occurrences, check_path
 from mockllm.core.profile import Profile
-from mockllm.core.request import (
-    Block,
-    Breakpoint,
-    Prefix,
-    Request,
-    TokenCounter,
-    canonical,
-    opaque_block,
-    system_block,
-    text_block,
-    tool_block,
-    tool_result_block,
-    tool_use_block,
-)
-from mockllm.protocols.anthropic_body import (
-    Body,
-    CacheControl,
-    ContentBlock,
-    OtherBlock,
-    RedactedThinkingBlock,
-    TextBlock,
-    ThinkingBlock,
-    ToolResultBlock,
-    ToolUseBlock,
-    read_body,
-)
-from mockllm.protocols.anthropic_breakpoints import Mark, breakpoints
+from mockllm.core.request import Prefix, Request, TokenCounter
+from mockllm.protocols.anthropic_body import Body, TextBlock, read_body
 from mockllm.protocols.anthropic_errors import ApiError
+from mockllm.protocols.anthropic_prompt import Prompt, render
 from mockllm.protocols.anthropic_turns import answers_tools, check_tool_calls
 
 __all__ = ["DEFAULT_WORKSPACE", "RequestReader", "scope"]
@@ -49,10 +21,6 @@ DEFAULT_WORKSPACE = "default"
 _VERSIONS = ("2023-06-01", "2026-10-21")
 _NO_SAMPLING = "2026-10-21"
 _SAMPLING = ("temperature", "top_p", "top_k")
-# Assumed, since nothing is decoded here: an image of the largest size that the API does not scale down, and a document
-# of two pages (the vision and PDF pages: width x height / 750, and 1,500 to 3,000 tokens a page).
-_IMAGE_TOKENS = 1600
-_DOCUMENT_TOKENS = 4000
 
 
 def scope(model: str, workspace: str = DEFAULT_WORKSPACE) -> str:
@@ -73,51 +41,43 @@ class RequestReader:
 
         The order: credentials, version, JSON, schema, model, limits (protocol page: section 9).
         """
-        path, body, rendered = self._render(headers, raw)
-        if body.max_tokens is None:
-            raise ApiError(400, "max_tokens: Field required")
-        self._check_model(body)
-        self._check_limits(body, body.max_tokens, rendered.prefix)
-        identity = Identity(path) if path is not None else self.occurrences.identify(rendered.content())
+        path, body, prompt = self._prompt(headers, raw, counting=False)
+        max_tokens = body.max_tokens or 0
+        marks = prompt.breakpoints(body, round(self.profile.cache.breakpoints.value))
+        self._check_limits(body, max_tokens, prompt.prefix)
+        # Counted last, so that a refused request takes no place among those that are answered.
+        identity = Identity(path) if path is not None else self.occurrences.identify(prompt.content())
         return Request(
             identity=identity,
             model=body.model,
-            prefix=rendered.prefix,
-            size=len(rendered.prefix),
-            breakpoints=rendered.breakpoints(body, round(self.profile.cache.breakpoints.value)),
-            max_tokens=body.max_tokens,
+            prefix=prompt.prefix,
+            size=len(prompt.prefix),
+            breakpoints=marks,
+            max_tokens=max_tokens,
             stream=bool(body.stream),
-            tools=_callable_tools(body, rendered.tools),
+            tools=_callable_tools(body, prompt.tools),
             answers_tools=answers_tools(body.messages) and not _must_call(body),
         )
 
     def count(self, headers: Mapping[str, str], raw: bytes) -> int:
         """Tokens of the prompt in a `count_tokens` body; nothing is cached. Raises `ApiError` as `read` does."""
-        _, body, rendered = self._render(headers, raw)
-        for name in ("max_tokens", "stream"):
-            if getattr(body, name) is not None:
-                raise ApiError(400, f"{name}: Extra inputs are not permitted")
-        self._check_model(body)
-        return rendered.prefix.totals[-1]
+        _, _, prompt = self._prompt(headers, raw, counting=True)
+        return prompt.prefix.totals[-1]
 
-    def _render(self, headers: Mapping[str, str], raw: bytes) -> tuple[str | None, Body, _Rendered]:
+    def _prompt(self, headers: Mapping[str, str], raw: bytes, *, counting: bool) -> tuple[str | None, Body, Prompt]:
         credential = _credential(headers)
         version = _version(headers)
         path = _path(headers)
         body, plain = read_body(raw)
-        _check_version(body, version)
-        if not body.messages:
-            raise ApiError(400, "messages: at least one message is required")
+        _check_fields(body, version, counting=counting)
         check_tool_calls(body.messages)
-        workspace = headers.get("anthropic-workspace-id") or blake2b(credential, digest_size=8).hexdigest()
-        try:
-            return path, body, _render(body, plain, scope(body.model, workspace), self.counter)
-        except RecursionError:
-            raise ApiError(400, "The request body is not valid JSON: nested too deeply") from None
-
-    def _check_model(self, body: Body) -> None:
         if body.model != self.profile.model:
             raise ApiError(404, f"model: {body.model}")
+        workspace = blake2b(credential, digest_size=8).hexdigest()
+        try:
+            return path, body, render(body, plain, scope(body.model, workspace), self.counter)
+        except RecursionError:
+            raise ApiError(400, "The request body is not valid JSON: nested too deeply") from None
 
     def _check_limits(self, body: Body, max_tokens: int, prefix: Prefix) -> None:
         most = self.profile.max_output_tokens
@@ -132,133 +92,6 @@ class RequestReader:
         total, window = prefix.totals[-1], self.profile.max_input_tokens
         if total > window:
             raise ApiError(400, f"prompt is too long: {total} tokens > {window} maximum")
-
-
-class _Salts(NamedTuple):
-    """What else invalidates the cache from a level on: `system` from the first block after the tools, `messages` from
-    the first message (protocol: prompt caching, invalidation)."""
-
-    system: bytes
-    messages: bytes
-
-
-@dataclass(slots=True)
-class _Rendered:
-    prefix: Prefix
-    salts: _Salts
-    model: str
-    tools: list[dict[str, Any]] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
-
-    def add(self, block: Block, marker: CacheControl | None, path: str) -> None:
-        before = self.prefix.blocks[-1].level if self.prefix.blocks else "tools"
-        salt = self.salts.system if before == "tools" != block.level else b""
-        if before != "messages" == block.level:
-            salt += self.salts.messages
-        if marker is not None:
-            if not block.eligible:
-                raise ApiError(400, f"{path}.cache_control: cache_control cannot be set for empty text blocks")
-            self.marks.append(Mark(len(self.prefix), marker.ttl, f"{path}.cache_control"))
-        self.prefix.append(block, salt)
-
-    def breakpoints(self, body: Body, most: int) -> tuple[Breakpoint, ...]:
-        automatic = body.cache_control.ttl if body.cache_control is not None else None
-        return breakpoints(self.marks, automatic, self.prefix.blocks, most)
-
-    def content(self) -> bytes:
-        """A hash of what is asked, whoever asks: the credential takes no part."""
-        hashed = blake2b(self.model.encode("utf-8", "surrogatepass"), digest_size=16)
-        for part in (*self.salts, *(block.digest for block in self.prefix.blocks)):
-            hashed.update(part)
-        return hashed.digest()
-
-
-def _render(body: Body, plain: dict[str, Any], named: str, counter: TokenCounter) -> _Rendered:
-    rendered = _Rendered(Prefix(named), _salts(body, plain), body.model)
-    for number, tool in enumerate(body.tools or ()):
-        definition = _unmarked(plain["tools"][number])
-        rendered.tools.append(definition)
-        rendered.add(tool_block(definition, counter), tool.cache_control, f"tools.{number}")
-    for number, text in enumerate(body.system or ()):
-        rendered.add(system_block(text.text, counter), text.cache_control, f"system.{number}")
-    for number, message in enumerate(body.messages):
-        for place, block in enumerate(message.content):
-            path = f"messages.{number}.content.{place}"
-            rendered.add(_message_block(message.role, block, counter), _marker(block), path)
-    return rendered
-
-
-def _message_block(role: str, block: ContentBlock, counter: TokenCounter) -> Block:
-    match block:
-        case TextBlock():
-            return text_block(role, block.text, counter)
-        case ToolUseBlock():
-            return tool_use_block(block.id, block.name, block.input, counter)
-        case ToolResultBlock():
-            parts = block.content or []
-            texts = [part.text for part in parts if isinstance(part, TextBlock)]
-            if len(texts) == len(parts):
-                return tool_result_block(block.tool_use_id, "".join(texts), bool(block.is_error), counter)
-            tokens = sum(
-                counter.count(part.text) if isinstance(part, TextBlock) else _other_tokens(part, counter)
-                for part in parts
-            )
-            return opaque_block(role, _content(block), tokens, eligible=True)
-        case ThinkingBlock():
-            return opaque_block(role, _content(block), counter.count(block.thinking), eligible=False)
-        case RedactedThinkingBlock():
-            return opaque_block(role, _content(block), counter.count(block.data), eligible=False)
-        case OtherBlock():
-            return opaque_block(role, _content(block), _other_tokens(block, counter), eligible=True)
-
-
-def _content(block: ContentBlock) -> Any:
-    return _unmarked(block.model_dump(exclude_none=True))
-
-
-def _unmarked(value: Any) -> Any:
-    """`value` without any cache marker in it: markers move from turn to turn, and the content is the same."""
-    if isinstance(value, dict):
-        return {name: _unmarked(held) for name, held in value.items() if name != "cache_control"}
-    return [_unmarked(held) for held in value] if isinstance(value, list) else value
-
-
-def _marker(block: ContentBlock) -> CacheControl | None:
-    """The block's own marker, or that of the last marked part of a tool result, which is one block to the cache."""
-    if isinstance(block, ThinkingBlock | RedactedThinkingBlock):
-        return None
-    if block.cache_control is None and isinstance(block, ToolResultBlock):
-        inner = [part.cache_control for part in block.content or () if part.cache_control is not None]
-        return inner[-1] if inner else None
-    return block.cache_control
-
-
-def _other_tokens(block: OtherBlock, counter: TokenCounter) -> int:
-    source = (block.model_extra or {}).get("source")
-    if block.type == "image":
-        return _IMAGE_TOKENS
-    if block.type == "document" and isinstance(source, dict) and source.get("type") in ("base64", "url", "file"):
-        return _DOCUMENT_TOKENS
-    return counter.count(canonical(_content(block)))
-
-
-def _salts(body: Body, plain: dict[str, Any]) -> _Salts:
-    choice, thinking = body.tool_choice, body.thinking
-    parts: list[str] = []
-    if choice is not None and (choice.type != "auto" or choice.disable_parallel_tool_use):
-        parts.append(canonical(choice.model_dump(exclude_none=True)))
-    if thinking is not None and thinking.type != "disabled":
-        parts.append(canonical(plain["thinking"]))
-    # Assumed: what counts is whether there are images at all, since a growing conversation with images is known to hit.
-    if any(_is_image(block) for message in body.messages for block in message.content):
-        parts.append("images")
-    return _Salts(b"fast" if body.speed == "fast" else b"", "\x1f".join(parts).encode("utf-8", "surrogatepass"))
-
-
-def _is_image(block: ContentBlock) -> bool:
-    if isinstance(block, ToolResultBlock):
-        return any(part.type == "image" for part in block.content or ())
-    return block.type == "image"
 
 
 def _callable_tools(body: Body, definitions: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
@@ -281,7 +114,10 @@ def _must_call(body: Body) -> bool:
 
 
 def _credential(headers: Mapping[str, str]) -> bytes:
-    """The API key or bearer token, whichever of the two headers holds it; only the lack of both is refused."""
+    """What names the caller's workspace: its own header, else the API key or bearer token.
+
+    Whichever of the two headers holds a credential will do; only the lack of both is refused.
+    """
     key = headers.get("x-api-key", "").strip()
     bearer = headers.get("authorization", "").strip()
     token = bearer[7:].strip() if bearer[:7].lower() == "bearer " else ""
@@ -289,7 +125,7 @@ def _credential(headers: Mapping[str, str]) -> bytes:
         raise ApiError(
             401, "authentication failed: send a key in `Authorization: Bearer …` or in `x-api-key`; any will do"
         )
-    return (key or token).encode("utf-8", "surrogatepass")
+    return (headers.get("anthropic-workspace-id") or key or token).encode("utf-8", "surrogatepass")
 
 
 def _version(headers: Mapping[str, str]) -> str:
@@ -311,10 +147,35 @@ def _path(headers: Mapping[str, str]) -> str | None:
         raise ApiError(400, str(error)) from None
 
 
-def _check_version(body: Body, version: str) -> None:
+def _check_fields(body: Body, version: str, *, counting: bool) -> None:
+    """What the schema alone does not say: fields of one endpoint, and those that an API version no longer takes."""
+    if not body.messages:
+        raise ApiError(400, "messages: at least one message is required")
+    if counting:
+        for name in ("max_tokens", "stream"):
+            if getattr(body, name) is not None:
+                raise ApiError(400, f"{name}: Extra inputs are not permitted")
+    elif body.max_tokens is None:
+        raise ApiError(400, "max_tokens: Field required")
+    _check_tools(body)
+    if version == _NO_SAMPLING:
+        _check_newer_version(body, version)
+
+
+def _check_tools(body: Body) -> None:
+    names = [tool.name for tool in body.tools or () if tool.name is not None]
+    if len(names) != len(set(names)):
+        raise ApiError(400, "tools: Tool names must be unique.")
+    choice = body.tool_choice
+    if choice is not None and choice.type == "tool":
+        if choice.name is None:
+            raise ApiError(400, "tool_choice.tool.name: Field required")
+        if choice.name not in names:
+            raise ApiError(400, f"tool_choice: tool {choice.name!r} is not among the tools that the request offers")
+
+
+def _check_newer_version(body: Body, version: str) -> None:
     """What API version 2026-10-21 no longer takes (protocol page: section 0)."""
-    if version != _NO_SAMPLING:
-        return
     for name in _SAMPLING:
         if getattr(body, name) is not None:
             raise ApiError(400, f"{name}: Extra inputs are not permitted in anthropic-version {version}")

@@ -1,0 +1,63 @@
+"""The command `mockllm`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mockllm import MockLLMError
+
+__all__ = ["app", "main"]
+
+DEFAULT_PROFILE = "claude-sonnet-5"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="A deterministic mock of hosted LLM APIs, timed by profiles fitted to recorded traffic.\n\n"
+    "Example: mockllm serve --profile claude-sonnet-5",
+)
+
+
+@app.command(
+    help="Serve a profile at a local address until Ctrl-C; prints one line of JSON with the URL when ready.\n\n"
+    "Example: mockllm serve --profile claude-opus-5 --port 8787 --seed 7"
+)
+def serve(
+    profile: Annotated[str, typer.Option(help="A shipped profile's name, or a file.")] = DEFAULT_PROFILE,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = 8787,
+    seed: Annotated[int, typer.Option(help="The luck of all answers; the same seed gives the same ones.")] = 1,
+    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines reach it.")] = False,
+) -> None:
+    from mockllm.serving import serve_command
+
+    serve_command(profile, host=host, port=port, seed=seed, allow_remote=allow_remote)
+
+
+@app.command(
+    help="List the shipped profiles, or show every parameter of one with the evidence for it.\n\n"
+    "Example: mockllm profiles claude-sonnet-5"
+)
+def profiles(name: Annotated[str | None, typer.Argument(help="A shipped profile's name, or a file.")] = None) -> None:
+    from mockllm.profile_listing import describe, list_shipped
+    from mockllm.profiles import load
+
+    typer.echo(list_shipped() if name is None else describe(load(name)[0]))
+
+
+def main() -> None:
+    """Run the command; what goes wrong on purpose is one line and exit code 2."""
+    try:
+        app()
+    except MockLLMError as error:
+        typer.echo(f"mockllm: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

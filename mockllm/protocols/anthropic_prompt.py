@@ -1,0 +1,180 @@
+"""A body as the prompt that the model sees: blocks in render order, with the cache markers that stand on them.
+
+Tools come first, then the system prompt, then messages. A plain string is one text block, and a tool result's text
+blocks are one text: clients flip between the forms from turn to turn, and to the cache they are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from mockllm.core.request import (
+    Block,
+    Breakpoint,
+    Prefix,
+    TokenCounter,
+    canonical,
+    opaque_block,
+    system_block,
+    text_block,
+    tool_block,
+    tool_result_block,
+    tool_use_block,
+)
+from mockllm.protocols.anthropic_body import (
+    Body,
+    CacheControl,
+    ContentBlock,
+    OtherBlock,
+    RedactedThinkingBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+)
+from mockllm.protocols.anthropic_breakpoints import Mark, breakpoints
+from mockllm.protocols.anthropic_errors import ApiError
+
+__all__ = ["Prompt", "render"]
+
+# Assumed, since nothing is decoded here: an image of the largest size that the API does not scale down, and a document
+# of two pages (the vision and PDF pages: width x height / 750, and 1,500 to 3,000 tokens a page).
+_IMAGE_TOKENS = 1600
+_DOCUMENT_TOKENS = 4000
+
+
+class _Salts(NamedTuple):
+    """What else invalidates the cache from a level on: `system` from the first block after the tools, `messages` from
+    the first message (protocol: prompt caching, invalidation)."""
+
+    system: bytes
+    messages: bytes
+
+
+@dataclass(slots=True)
+class Prompt:
+    """A prompt in render order: its chain of blocks, the markers on them, and the tools' plain definitions."""
+
+    prefix: Prefix
+    salts: _Salts
+    model: str
+    tools: list[dict[str, Any]] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+
+    def add(self, block: Block, marker: CacheControl | None, path: str) -> None:
+        """Append `block`, which stands at `path` of the body and may carry a marker."""
+        before = self.prefix.blocks[-1].level if self.prefix.blocks else "tools"
+        salt = self.salts.system if before == "tools" != block.level else b""
+        if before != "messages" == block.level:
+            salt += self.salts.messages
+        if marker is not None:
+            if not block.eligible:
+                raise ApiError(400, f"{path}.cache_control: cache_control cannot be set for empty text blocks")
+            self.marks.append(Mark(len(self.prefix), marker.ttl, f"{path}.cache_control"))
+        self.prefix.append(block, salt)
+
+    def breakpoints(self, body: Body, most: int) -> tuple[Breakpoint, ...]:
+        """The marked blocks, and the one that automatic caching marks. Raises `ApiError` as `breakpoints` does."""
+        automatic = body.cache_control.ttl if body.cache_control is not None else None
+        return breakpoints(self.marks, automatic, self.prefix.blocks, most)
+
+    def content(self) -> bytes:
+        """A hash of what is asked, whoever asks: the credential takes no part."""
+        hashed = blake2b(self.model.encode("utf-8", "surrogatepass"), digest_size=16)
+        for part in (*self.salts, *(block.digest for block in self.prefix.blocks)):
+            hashed.update(part)
+        return hashed.digest()
+
+
+def render(body: Body, plain: dict[str, Any], scope: str, counter: TokenCounter) -> Prompt:
+    """`body` as a prompt whose prefixes are kept under `scope`; `plain` is the JSON that it was read from.
+
+    Raises `ApiError` 400 for a cache marker on an empty block.
+    """
+    rendered = Prompt(Prefix(scope), _salts(body, plain), body.model)
+    for number, tool in enumerate(body.tools or ()):
+        definition = {name: held for name, held in plain["tools"][number].items() if name != "cache_control"}
+        rendered.tools.append(definition)
+        rendered.add(tool_block(definition, counter), tool.cache_control, f"tools.{number}")
+    for number, text in enumerate(body.system or ()):
+        rendered.add(system_block(text.text, counter), text.cache_control, f"system.{number}")
+    for number, message in enumerate(body.messages):
+        for place, block in enumerate(message.content):
+            path = f"messages.{number}.content.{place}"
+            rendered.add(_message_block(message.role, block, counter), _marker(block), path)
+    return rendered
+
+
+def _message_block(role: str, block: ContentBlock, counter: TokenCounter) -> Block:
+    match block:
+        case TextBlock():
+            return text_block(role, block.text, counter)
+        case ToolUseBlock():
+            return tool_use_block(block.id, block.name, block.input, counter)
+        case ToolResultBlock():
+            parts = block.content or []
+            texts = [part.text for part in parts if isinstance(part, TextBlock)]
+            if len(texts) == len(parts):
+                return tool_result_block(block.tool_use_id, "".join(texts), bool(block.is_error), counter)
+            tokens = sum(
+                counter.count(part.text) if isinstance(part, TextBlock) else _other_tokens(part, counter)
+                for part in parts
+            )
+            return opaque_block(role, _content(block), tokens, eligible=True)
+        case ThinkingBlock():
+            return opaque_block(role, _content(block), counter.count(block.thinking), eligible=False)
+        case RedactedThinkingBlock():
+            return opaque_block(role, _content(block), counter.count(block.data), eligible=False)
+        case OtherBlock():
+            return opaque_block(role, _content(block), _other_tokens(block, counter), eligible=True)
+
+
+def _content(block: ContentBlock) -> Any:
+    return _unmarked(block.model_dump(exclude_none=True))
+
+
+def _unmarked(value: Any) -> Any:
+    """`value` without any cache marker in it: markers move from turn to turn, and the content is the same."""
+    if isinstance(value, dict):
+        return {name: _unmarked(held) for name, held in value.items() if name != "cache_control"}
+    return [_unmarked(held) for held in value] if isinstance(value, list) else value
+
+
+def _marker(block: ContentBlock) -> CacheControl | None:
+    """The block's own marker, or that of the last marked part of a tool result, which is one block to the cache."""
+    if isinstance(block, ThinkingBlock | RedactedThinkingBlock):
+        return None
+    if block.cache_control is None and isinstance(block, ToolResultBlock):
+        inner = [part.cache_control for part in block.content or () if part.cache_control is not None]
+        return inner[-1] if inner else None
+    return block.cache_control
+
+
+def _other_tokens(block: OtherBlock, counter: TokenCounter) -> int:
+    source = (block.model_extra or {}).get("source")
+    if block.type == "image":
+        return _IMAGE_TOKENS
+    if block.type == "document" and isinstance(source, dict) and source.get("type") in ("base64", "url", "file"):
+        return _DOCUMENT_TOKENS
+    return counter.count(canonical(_content(block)))
+
+
+def _salts(body: Body, plain: dict[str, Any]) -> _Salts:
+    choice, thinking = body.tool_choice, body.thinking
+    parts: list[str] = []
+    if choice is not None and (choice.type != "auto" or choice.disable_parallel_tool_use):
+        parts.append(canonical(choice.model_dump(exclude_none=True)))
+    if thinking is not None and thinking.type != "disabled":
+        parts.append(canonical(plain["thinking"]))
+    # Assumed: what counts is whether there are images at all, since a growing conversation with images is known to hit.
+    if any(_is_image(block) for message in body.messages for block in message.content):
+        parts.append("images")
+    return _Salts(b"fast" if body.speed == "fast" else b"", "\x1f".join(parts).encode("utf-8", "surrogatepass"))
+
+
+def _is_image(block: ContentBlock) -> bool:
+    if isinstance(block, ToolResultBlock):
+        return any(part.type == "image" for part in block.content or ())
+    return block.type == "image"

@@ -1,0 +1,113 @@
+"""The server on a virtual loop with the real SDK before it, for tests that talk as a client does."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+from aiohttp import web
+from anthropic import AsyncAnthropic
+from anthropic._base_client import get_platform
+
+from mockllm.clock.warp_loop import WarpLoop
+from mockllm.core.draws import Draws
+from mockllm.core.profile import Profile
+from mockllm.core.reply import Script
+from mockllm.core.request import Request
+from mockllm.emulator.admission import Answer, Emulator
+from mockllm.server import build_app, build_runner
+from profiles_for_tests import make_profile
+
+__all__ = ["MODEL", "Recorder", "Served", "in_warp", "letters"]
+
+T = TypeVar("T")
+MODEL = "test-model"
+_PLATFORM = get_platform()  # the SDK asks for it in a thread of its own, which a virtual loop cannot see
+
+
+@dataclass
+class Served:
+    """One run: the SDK, a plain HTTP client, and the emulator that both reach."""
+
+    sdk: AsyncAnthropic
+    http: httpx2.AsyncClient
+    emulator: Emulator
+    loop: WarpLoop
+    socket: Path
+
+    async def create(self, **fields: Any) -> Any:
+        """`messages.create` with a model, a limit and a question unless `fields` say otherwise."""
+        return await self.sdk.messages.create(**{**_asked(), **fields})
+
+    def stream(self, **fields: Any) -> Any:
+        return self.sdk.messages.stream(**{**_asked(), **fields})
+
+
+class Recorder(Emulator):
+    """An emulator that keeps the answers that it planned."""
+
+    answers: list[Answer]
+
+    def plan(self, request: Request) -> Answer:
+        answer = super().plan(request)
+        self.answers.append(answer)
+        return answer
+
+
+def _asked() -> dict[str, Any]:
+    return {"model": MODEL, "max_tokens": 1000, "messages": [{"role": "user", "content": "Is it late?"}]}
+
+
+def letters(tokens: int, letter: str = "a") -> str:
+    """A text of exactly `tokens` tokens under the test profile's rule."""
+    return letter * (4 * tokens)
+
+
+def in_warp(
+    talk: Callable[[Served], Awaitable[T]],
+    *,
+    profile: Profile | None = None,
+    speak: Callable[[Request], Script] = lambda _: Script(20),
+    connection_setup: bool = False,
+    seed: int = 1,
+) -> T:
+    """What `talk` returns, run to its end in virtual time on a loop, a server and a client of its own."""
+    loop = WarpLoop()
+    try:
+        return loop.run_until_complete(
+            _serve(talk, loop, profile or make_profile(), speak, connection_setup, seed)
+        )
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+async def _serve(
+    talk: Callable[[Served], Awaitable[T]],
+    loop: WarpLoop,
+    profile: Profile,
+    speak: Callable[[Request], Script],
+    connection_setup: bool,
+    seed: int,
+) -> T:
+    emulator = Recorder(profile, Draws(seed, 0), loop, speak)
+    emulator.answers = []
+    runner = build_runner(build_app(emulator, connection_setup=connection_setup))
+    await runner.setup()
+    with tempfile.TemporaryDirectory() as folder:
+        socket = Path(folder) / "mock"
+        await web.UnixSite(runner, str(socket)).start()
+        try:
+            async with (
+                httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=str(socket)), timeout=None) as plain,
+                httpx2.AsyncClient(base_url="http://localhost", transport=plain._transport) as http,
+            ):
+                sdk = AsyncAnthropic(api_key="key", base_url="http://localhost", max_retries=0, http_client=plain)
+                sdk._platform = _PLATFORM
+                return await talk(Served(sdk, http, emulator, loop, socket))
+        finally:
+            await runner.cleanup()
