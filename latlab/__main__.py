@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +40,7 @@ Seed = Annotated[int, typer.Option(help="The luck of every run; arms share it.")
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start the study again, dropping what was kept of it.")]
 
 
-class Listable(str, Enum):
+class Listable(StrEnum):
     """What `latlab list` lists."""
 
     scenarios = "scenarios"
@@ -129,9 +129,9 @@ def main() -> None:
     except _UsageError as error:
         code = _usage(error)
     except (LatlabError, MockLLMError) as error:
-        from latlab.harness.runner import Interrupted
+        from latlab.harness.runner import InterruptedStudyError
 
-        code = _fail(str(error), INTERRUPTED if isinstance(error, Interrupted) else BAD_INPUT)
+        code = _fail(str(error), INTERRUPTED if isinstance(error, InterruptedStudyError) else BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
         code = _fail("interrupted", INTERRUPTED)
     sys.exit(code or 0)

@@ -17,8 +17,8 @@ class Call:
     """One request as the optimisations have shaped it.
 
     It sends the first `turns` turns of `chat`. `breakpoints` names where explicit cache breakpoints go (`system`,
-    `last`), `automatic_cache` asks the provider to place one. `script` is what a mock should answer; it is never sent to
-    a real API.
+    `last`), `automatic_cache` asks the provider to place one. `script` is what a mock should answer; a real API never
+    sees it.
     """
 
     path: str

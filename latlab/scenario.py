@@ -70,8 +70,7 @@ def scenario(name: str, *, summary: str) -> Callable[[Callable[[Lab], Awaitable[
 def benchmark(**toggles: bool | str) -> Callable[[Callable[[BenchmarkConfig], Awaitable[object]]], Benchmark]:
     """Declare an `async def f(config)` as a benchmark of `toggles`: it is run with each off, each alone, and all on.
 
-    `True` for a toggle with several values means the last but not automatic one that switches it on (`cache_control=True`
-    is `conversation`). Raises `ConfigError` for a toggle or value that does not exist.
+    `cache_control=True` means `conversation`. Raises `ConfigError` for a toggle or value that does not exist.
     """
     chosen = {name: _declared(name, value) for name, value in toggles.items()}
 

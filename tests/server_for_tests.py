@@ -104,7 +104,7 @@ async def _serve(
         try:
             async with (
                 httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=str(socket)), timeout=None) as plain,
-                httpx2.AsyncClient(base_url="http://localhost", transport=plain._transport) as http,
+                httpx2.AsyncClient(base_url="http://localhost", transport=plain._transport, timeout=None) as http,
             ):
                 sdk = AsyncAnthropic(api_key="key", base_url="http://localhost", max_retries=0, http_client=plain)
                 sdk._platform = _PLATFORM

@@ -135,7 +135,7 @@ def estimate(recording: Recording, form: Form, starts: Sequence[Floats], weights
     def loss(scaled: Floats) -> float:
         model = _model(form, scaled * scale, longest_k)
         density = model.density(rows.ttft_s, np.maximum(model.line(rows.uncached_k, rows.cached_k), 1e-6))
-        return -float(counts @ np.log(np.maximum(density, 1e-300)))
+        return -float(np.sum(counts * np.log(np.maximum(density, 1e-300))))
 
     best = min(
         (minimize(loss, start / scale, method="L-BFGS-B", bounds=bounds, options=_SETTINGS) for start in starts),

@@ -1,4 +1,4 @@
-"""Conducts a study from its plan to its reports: opens or resumes it, runs what is missing, and writes what came of it."""
+"""Conducts a study from plan to reports: opens or resumes it, runs what is missing, and writes what came of it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def conduct(study: Study, conditions: Conditions, progress: Callable[[int, int],
     """Carry out `study` and return its summary, the contract's JSON object with what the reporters add.
 
     A finished study is not run again; an interrupted one goes on. Raises `StudyError`, `StoreError` or
-    `UnwritableArtifactError`, in one line, and `Interrupted` on Ctrl-C.
+    `UnwritableArtifactError`, in one line, and `InterruptedStudyError` on Ctrl-C.
     """
     name = study_id(study)
     folder = conditions.out / name

@@ -125,7 +125,7 @@ _bench: Bench | None = None
 
 
 def _start_worker(plan: Plan) -> None:
-    global _bench  # noqa: PLW0603  # a pool's worker has no other place for what it built once
+    global _bench  # a pool's worker has no other place for what it built once
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _bench = Bench(plan)
 

@@ -28,6 +28,8 @@ _PLAUSIBLE = Plausible(profiles=64, runs=24)
 _DEFAULT_PROFILE = "claude-sonnet-5"
 _DEMO_TARGET = "tool_agent"
 DEMO_COMMAND = "latlab demo"
+DEFAULT_SEED = 1
+DEFAULT_OUT = "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,13 @@ class Asked:
     fixed: Sequence[str] = ()
     varied: Sequence[str] = ()
     runs: int | None = None
-    seed: int = 1
+    seed: int = DEFAULT_SEED
     executor: str | None = None
-    out: str = "results"
+    out: str = DEFAULT_OUT
 
 
 def plan_study(asked: Asked) -> Study:
-    """The study that `asked` describes. Raises `LatlabError` or `ProfileError` with what was wrong and what would do."""
+    """The study that `asked` describes; raises `LatlabError` or `ProfileError` with what is wrong and what would do."""
     target = load_target(asked.target)
     world = _world(asked.world, target)
     fixed = dict([_setting(text) for text in asked.fixed])
@@ -84,7 +86,7 @@ def command_of(asked: Asked, study: Study) -> str:
     parts += [part for text in asked.fixed for part in ("--set", text)]
     parts += [part for text in asked.varied for part in ("--vary", text)]
     parts += ["--runs", str(study.runs), "--seed", str(study.seed)]
-    if asked.out != Asked.out:
+    if asked.out != DEFAULT_OUT:
         parts += ["--out", asked.out]
     return shlex.join(parts)
 

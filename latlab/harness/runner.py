@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,20 +16,20 @@ from latlab.harness.summary import ArmSamples
 from latlab.scenario import as_settings
 from latlab.worlds.run import Outcome, RunRecord
 
-__all__ = ["Interrupted", "carry_out", "describe", "failures_of", "samples_of"]
+__all__ = ["InterruptedStudyError", "carry_out", "describe", "failures_of", "samples_of"]
 
 Progress = Callable[[int, int], None]
 _ROWS_PER_WRITE = 200
 
 
-class Interrupted(StudyError):
+class InterruptedStudyError(StudyError):
     """The user stopped the study; what was finished is kept."""
 
 
 def carry_out(study: Study, store: Store, executor: Executor, progress: Progress) -> None:
     """Run whatever of `study` the store does not hold yet, writing as runs finish.
 
-    Raises `StudyError` where a scenario cannot be run at all, and `Interrupted` on Ctrl-C.
+    Raises `StudyError` where a scenario cannot be run at all, and `InterruptedStudyError` on Ctrl-C.
     """
     missing = _missing(study, store.done())
     total = sum(len(batch.numbers) for batch in missing)
@@ -59,7 +58,7 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
                 unwritten = []
             progress(finished, total)
     except KeyboardInterrupt:
-        raise Interrupted(
+        raise InterruptedStudyError(
             f"interrupted after {finished} of {total} runs; they are kept, repeat the command to go on"
         ) from None
     finally:

@@ -7,7 +7,7 @@ is taken from what is stored and not from what was meant to be.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -109,8 +109,8 @@ class Store:
     def digest(self, what: str) -> str:
         """`sha256:` of every measured figure: two machines that print the same one measured the same thing.
 
-        It covers `what` (the scenario and its arms, in words), the runs under the profile as fitted, in the order of arm
-        and run, and their calls by path.
+        It covers `what` (the scenario and its arms, in words), the runs under the profile as fitted, in the order of
+        arm and run, and their calls by path.
         """
         hashed = sha256(what.encode())
         for key, error, figures in self.runs():
@@ -120,7 +120,7 @@ class Store:
             hashed.update(repr((arm, run, *call)).encode())
         return f"sha256:{hashed.hexdigest()}"
 
-    def _insert(self, table: str, rows: list[tuple[object, ...]]) -> None:
+    def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         if rows:
             places = ", ".join("?" * len(rows[0]))
             self._connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})", rows)  # noqa: S608

@@ -87,7 +87,7 @@ def _from_file(file: Path, given: str) -> Target:
         module = import_file(file)
     except SyntaxError as error:
         raise TargetError(f"{given}: line {error.lineno}: {error.msg}; mend it and run again") from None
-    except Exception as error:  # noqa: BLE001  # an import may raise anything, and the user needs one line of it
+    except Exception as error:  # an import may raise anything, and the user needs one line of it
         raise TargetError(f"{given}: cannot be imported: {type(error).__name__}: {error}") from None
     found = list(_declared(module, file, given))
     if not found:

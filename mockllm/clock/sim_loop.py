@@ -1,8 +1,8 @@
 """An asyncio event loop on SimPy's event heap: no sockets, no threads, no waiting.
 
-SimPy's heap of (time, priority, serial, event) is the determinism: timers that fall on one microsecond fire in the order
-in which they were set. Where a callback is ready it runs; where none is and no timer is due now, the instant's gate
-opens; only then does time move.
+SimPy's heap of (time, priority, serial, event) is the determinism: timers that fall on one microsecond fire in the
+order in which they were set. Where a callback is ready it runs; where none is and no timer is due now, the instant's
+gate opens; only then does time move.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["SimLoop"]
 T = TypeVar("T")
 
 
-class _Timer(Event):  # type: ignore[misc]  # simpy ships no types
+class _Timer(Event):
     """A SimPy event due `delay_us` from now that calls `callback` when it fires, with no process around it."""
 
     def __init__(self, env: simpy.Environment, delay_us: int, callback: Callable[[Event], None]) -> None:
@@ -80,7 +80,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     """
 
     def __init__(self) -> None:
-        self._env = simpy.Environment(initial_time=0)
+        self._env: Any = simpy.Environment(initial_time=0)  # its times are whole microseconds, which its types do not say
         self._ready: deque[_Handle] = deque()
         self._gate = Gate()
         self._closed = False
@@ -90,10 +90,10 @@ class SimLoop(asyncio.AbstractEventLoop):
     # The clock
 
     def now_us(self) -> int:
-        return self._env.now  # type: ignore[no-any-return]
+        return int(self._env.now)
 
     def time(self) -> float:
-        return self._env.now / 1e6  # type: ignore[no-any-return]
+        return self._env.now / 1e6
 
     def sleep_until(self, at_us: int) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.Future(loop=self)

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextvars import Context
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from mockllm.clock.instants import (
     MOST_CALLBACKS_PER_INSTANT,
@@ -31,6 +31,7 @@ from mockllm.core.clock import Key
 __all__ = ["WarpLoop"]
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 _JOB_POLL_S = 0.01
 
 
@@ -69,7 +70,7 @@ class WarpLoop(asyncio.SelectorEventLoop):
     # What differs from a real loop
 
     def call_at(
-        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         # The parent computes when from time() + delay; to count in whole microseconds every timer is rounded here.
         return super().call_at(round(when * 1e6) / 1e6, callback, *args, context=context)

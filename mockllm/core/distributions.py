@@ -41,7 +41,7 @@ def lognormal_sigma(cv: float) -> float:
 
 
 class Distribution(Protocol):
-    """Anything that turns a uniform on (0, 1) into a value; monotone, so that arms with one uniform keep their order."""
+    """Anything that turns a uniform on (0, 1) into a value."""
 
     def quantile(self, u: float) -> float: ...
 

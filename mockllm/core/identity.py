@@ -12,14 +12,14 @@ from hashlib import blake2b
 
 from mockllm import MockLLMError
 
-__all__ = ["CALL_HEADER", "BadCallPath", "Identity", "Occurrences", "check_path", "stable_id"]
+__all__ = ["CALL_HEADER", "BadCallPathError", "Identity", "Occurrences", "check_path", "stable_id"]
 
 CALL_HEADER = "x-mockllm-call"
 _PATH = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
 _MAX_PATH = 100
 
 
-class BadCallPath(MockLLMError):
+class BadCallPathError(MockLLMError):
     """A call path that is not a short, slash-separated list of plain names."""
 
 
@@ -35,9 +35,9 @@ class Identity:
 
 
 def check_path(path: str) -> str:
-    """`path` itself where it is a well-formed call path; raises `BadCallPath` otherwise."""
+    """`path` itself where it is a well-formed call path; raises `BadCallPathError` otherwise."""
     if len(path) > _MAX_PATH or not _PATH.fullmatch(path):
-        raise BadCallPath(
+        raise BadCallPathError(
             f"{CALL_HEADER}: {path[:40]!r} is no call path; use names of letters, digits and . _ ~ - joined by /, "
             f"at most {_MAX_PATH} characters"
         )

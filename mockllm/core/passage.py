@@ -22,7 +22,7 @@ _TAG = re.compile(r"\[([A-Za-z0-9._~/:-]{1,120}) ([1-9][0-9]{0,8})\] ")
 
 
 class Passage(NamedTuple):
-    """`tokens` tokens of filler, distinct for every `key` (plain names joined by / : . _ ~ -, 120 characters at most)."""
+    """`tokens` tokens of filler, distinct for every `key` (plain names joined by / : . _ ~ -, 120 characters)."""
 
     key: str
     tokens: int

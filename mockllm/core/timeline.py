@@ -100,7 +100,7 @@ class Service:
         return Timeline(first_us, first_us + decode_us, output_tokens)
 
     def flushes(self, timeline: Timeline, draws: Draws, identity: Identity) -> list[Flush]:
-        """The flushes of `timeline`: the first token alone, then geometric sizes at lognormal gaps, the last at its end."""
+        """The flushes of `timeline`: the first token alone, then sizes and gaps of their own, the last at its end."""
         left = timeline.output_tokens - 1
         if left <= 0:
             return [Flush(timeline.first_us, timeline.output_tokens)] if timeline.output_tokens else []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from mockllm.core.identity import CALL_HEADER, BadCallPath, Identity, Occurrences, check_path
+from mockllm.core.identity import CALL_HEADER, BadCallPathError, Identity, Occurrences, check_path
 from mockllm.core.profile import Profile
 from mockllm.core.request import Prefix, Request, TokenCounter
 from mockllm.protocols.anthropic_body import Body, TextBlock, read_body
@@ -143,7 +143,7 @@ def _path(headers: Mapping[str, str]) -> str | None:
         return None
     try:
         return check_path(path)
-    except BadCallPath as error:
+    except BadCallPathError as error:
         raise ApiError(400, str(error)) from None
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockllm import MockLLMError
-from mockllm.core.identity import BadCallPath, Identity, Occurrences, check_path, stable_id
+from mockllm.core.identity import BadCallPathError, Identity, Occurrences, check_path, stable_id
 
 PLAIN = st.text("abcXYZ019._~-", min_size=1, max_size=8)
 
@@ -21,7 +21,7 @@ def test_names_joined_by_slashes_are_a_call_path(path) -> None:
     "path", ["", "/", "a/", "/a", "a//b", "a b", "a\n", "a\x1fb", "content:00", "é", "a" * 101, "a/" * 50 + "a"]
 )
 def test_anything_else_is_refused_in_one_line(path) -> None:
-    with pytest.raises(BadCallPath) as refused:
+    with pytest.raises(BadCallPathError) as refused:
         check_path(path)
     assert isinstance(refused.value, MockLLMError)
     assert "x-mockllm-call" in str(refused.value)
