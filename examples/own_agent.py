@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from anthropic import AsyncAnthropic
@@ -104,7 +104,11 @@ async def read_metrics(service: str) -> str:
     return f"{service}: errors 4.8 % (usual 0.1 %), median 120 ms (usual 110), 99th percentile 5.0 s (usual 0.6)."
 
 
-FUNCTIONS = {"search_logs": search_logs, "list_deployments": list_deployments, "read_metrics": read_metrics}
+FUNCTIONS: dict[str, Callable[..., Awaitable[str]]] = {
+    "search_logs": search_logs,
+    "list_deployments": list_deployments,
+    "read_metrics": read_metrics,
+}
 
 
 async def run_tool(call: Any) -> dict[str, Any]:

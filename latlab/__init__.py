@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from latlab.config import BenchmarkConfig
     from latlab.conversation import Chat, Tool, ToolCall, ToolResult
+    from latlab.declaration import benchmark, scenario
     from latlab.lab import Answer, Lab
-    from latlab.scenario import benchmark, scenario
     from mockllm.core.reply import Script
 
 __all__ = [
@@ -38,8 +38,8 @@ _HOMES = {
     "Tool": "latlab.conversation",
     "ToolCall": "latlab.conversation",
     "ToolResult": "latlab.conversation",
-    "benchmark": "latlab.scenario",
-    "scenario": "latlab.scenario",
+    "benchmark": "latlab.declaration",
+    "scenario": "latlab.declaration",
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from latlab.conversation import Chat
@@ -12,8 +11,7 @@ from mockllm.core.usage import Usage
 __all__ = ["Call", "CallRecord", "Client", "Exchange"]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One request as the optimisations have shaped it.
 
     It sends the first `turns` turns of `chat`. `breakpoints` names where explicit cache breakpoints go (`system`,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from mockllm.core.distributions import Constant, Distribution
 from mockllm.core.passage import Content, Passage
@@ -13,9 +13,9 @@ from mockllm.core.reply import Reply, Text, ToolUse
 __all__ = ["Chat", "Part", "Tool", "ToolCall", "ToolResult", "Turn"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tool:
-    """A local function that the model may call.
+    """A local function that the model may call; equal to itself alone, so that what is derived of it can be kept.
 
     `latency_s` is slept in every world; the result is `answer(arguments)` where one is given, and otherwise filler of
     `result_tokens`. Both are drawn by the call's own name.
@@ -33,8 +33,7 @@ class Tool:
         return {"name": self.name, "description": self.description, "input_schema": dict(self.input_schema)}
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(NamedTuple):
     """A tool call of the model's, with the call path under which it runs."""
 
     path: str
@@ -43,8 +42,7 @@ class ToolCall:
     arguments: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ToolResult:
+class ToolResult(NamedTuple):
     """What came of the tool call `use_id`."""
 
     use_id: str
@@ -55,8 +53,7 @@ class ToolResult:
 Part: TypeAlias = Text | ToolUse | ToolResult
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """What one side said, in order."""
 
     role: str
@@ -66,10 +63,11 @@ class Turn:
 class Chat:
     """A conversation: system prompt and tools, fixed, and turns, which are only ever appended.
 
-    `name` is its part of every call path. Worlds keep what they derive from a chat by how many turns it has.
+    `name` is its part of every call path; `calls` and `rounds` count the calls made and the rounds of
+    tool calls. Worlds keep what they derive from a chat by how many turns it has.
     """
 
-    __slots__ = ("calls", "name", "system", "tools", "turns")
+    __slots__ = ("calls", "name", "rounds", "system", "tools", "turns")
 
     def __init__(self, name: str, system: Content, tools: Sequence[Tool]) -> None:
         self.name = name
@@ -77,6 +75,7 @@ class Chat:
         self.tools = tuple(tools)
         self.turns: list[Turn] = []
         self.calls = 0
+        self.rounds = 0
 
     def user(self, *contents: Content | Passage) -> None:
         """Say something to the model: one text block for each of `contents`."""
@@ -84,13 +83,9 @@ class Chat:
 
     def tool_results(self, results: Sequence[ToolResult]) -> None:
         """Hand back what the tools returned, in the order of the calls."""
+        self.rounds += 1
         self.turns.append(Turn("user", tuple(results)))
 
     def assistant(self, reply: Reply) -> None:
         """Record what the model said."""
         self.turns.append(Turn("assistant", reply.parts))
-
-    @property
-    def rounds(self) -> int:
-        """How many rounds of tool calls the conversation has had."""
-        return sum(isinstance(turn.parts[0], ToolResult) for turn in self.turns if turn.parts)

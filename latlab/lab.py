@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from latlab import LatlabError
 from latlab.client import Call, CallRecord, Client, Exchange
@@ -17,7 +16,7 @@ from mockllm.core.distributions import Distribution, microseconds
 from mockllm.core.draws import Draws
 from mockllm.core.passage import Content, Passage
 from mockllm.core.profile import Price
-from mockllm.core.reply import Reply, Script
+from mockllm.core.reply import Reply, Script, Text
 from mockllm.core.request import TokenCounter, write_out
 from mockllm.core.usage import cost_nusd
 
@@ -31,20 +30,19 @@ class ScenarioError(LatlabError):
     """A scenario asked for something that cannot be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the model said in one call: its text, and the tool calls it wants run."""
 
     path: str
     reply: Reply
     tool_calls: tuple[ToolCall, ...]
-    _counter: TokenCounter
+    counter: TokenCounter
 
     @property
     def text(self) -> str:
         """The visible text."""
         return "".join(
-            [write_out(part.content, self._counter) for part in self.reply.parts if hasattr(part, "content")]
+            [write_out(part.content, self.counter) for part in self.reply.parts if isinstance(part, Text)]
         )
 
 
@@ -78,6 +76,7 @@ class Lab:
         self._prices = prices
         self._chats: set[str] = set()
         self._tools: dict[str, Tool] = {}
+        self._luck: dict[tuple[str, str], tuple[float, ...]] = {}
         self._send = wrap_send(config, self._exchange)
         self._fan_out = fan_out_of(config)
 
@@ -89,7 +88,10 @@ class Lab:
 
     def uniforms(self, name: str, path: str = "") -> tuple[float, ...]:
         """Eight uniforms of this run under `name`; ask under another name for others. Arms share them."""
-        return self._draws.uniforms(f"scenario:{name}", path)
+        luck = self._luck.get((name, path))
+        if luck is None:
+            luck = self._luck[name, path] = self._draws.uniforms(f"scenario:{name}", path)
+        return luck
 
     def draw(self, distribution: Distribution, name: str, path: str = "") -> float:
         """A value of `distribution` under `name`."""

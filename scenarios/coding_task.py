@@ -130,7 +130,7 @@ RUN_COMMAND = Tool(
         command={"type": "string", "description": "The command line, as a shell takes it"},
         timeout_s={"type": "integer", "minimum": 1, "maximum": 600, "description": "Seconds after which it is stopped"},
     ),
-    Lognormal(2.6, 1.5),
+    Lognormal(2.4, 1.4),
     RESULT_TOKENS,
 )
 QUERY_DATABASE = Tool(
@@ -174,6 +174,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("http_get", {"url": "https://docs.example.com/runbooks/orders-settlement"}),
     ("read_file", {"path": "src/orders/retry.py"}),
     ("run_command", {"command": "mypy src/orders && ruff check src/orders", "timeout_s": 180}),
+    ("run_command", {"command": "git diff --stat main -- src/orders", "timeout_s": 20}),
     ("search_code", {"pattern": "idempotency_key", "context_lines": 2}),
     ("run_command", {"command": "pytest -q tests/orders", "timeout_s": 300}),
 )

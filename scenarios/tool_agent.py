@@ -5,8 +5,7 @@ from __future__ import annotations
 from coding_task import QUESTIONS, REQUESTS, SYSTEM, TOOLS
 from recorded_workload import CONTEXT_TOKENS, TurnPlan
 
-from latlab import Lab
-from latlab.scenario import scenario
+from latlab import Lab, scenario
 
 NEXT_TURN = TurnPlan(REQUESTS)
 # What system prompt and tools take of a drawn context; the session so far has the rest.

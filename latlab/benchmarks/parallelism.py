@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latlab.benchmarks.shipped import shipped_scenario
 from latlab.config import BenchmarkConfig
-from latlab.scenario import benchmark
+from latlab.declaration import benchmark
 
 __all__ = ["parallelism"]
 

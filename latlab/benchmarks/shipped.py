@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from latlab import LatlabError
-from latlab.scenario import Scenario
+from latlab.declaration import Scenario
 
 __all__ = ["ShippedScenarioError", "import_file", "scenarios_folder", "shipped_scenario"]
 

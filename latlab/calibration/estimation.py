@@ -46,7 +46,7 @@ _BOUNDS = {
     "mean_s": (0.02, 60.0, 0.3),
 }
 # Differences wide enough that the last digit of a logarithm, which differs between processors, steers no step.
-_SETTINGS = {"eps": 1e-5, "ftol": 1e-10, "maxiter": 300}
+_SETTINGS = {"eps": 1e-6, "ftol": 1e-11, "maxiter": 300}
 _ON_A_LOG_SCALE = {"uncached_s_per_1k", "sigma", "weight", "ratio_2", "widening", "probability", "mean_s"}
 
 
@@ -138,7 +138,7 @@ def estimate(recording: Recording, form: Form, starts: Sequence[Floats], weights
         return -float(np.sum(counts * np.log(np.maximum(density, 1e-300))))
 
     best = min(
-        (minimize(loss, start / scale, method="L-BFGS-B", bounds=bounds, options=_SETTINGS) for start in starts),
+        (minimize(loss, start / scale, method="SLSQP", bounds=bounds, options=_SETTINGS) for start in starts),
         key=lambda found: float(found.fun),
     )
     point = np.asarray(best.x, dtype=np.float64) * scale
@@ -161,10 +161,11 @@ def _starts(recording: Recording, form: Form, simpler: Sequence[Estimate]) -> li
         "probability": 0.25,
         "mean_s": max(0.2 * float(np.median(recording.ttft_s)), 0.05),
     }
-    starts = [_point(form, guesses | {"intercept_s": max(intercept, 0.0)}) for intercept in (above, floor)]
-    rare = _point(form, guesses | {"intercept_s": 0.0, "probability": 0.02})
-    for fit in simpler:
-        known = dict(zip(fit.form.names, fit.point, strict=True))
+    starts = [_point(form, guesses | {"intercept_s": max(floor if form.spikes else above, 0.0)})]
+    if simpler:
+        best = min(simpler, key=lambda fit: fit.aic)
+        known = dict(zip(best.form.names, best.point, strict=True))
+        rare = _point(form, guesses | {"intercept_s": 0.0, "probability": 0.02})
         starts.append(np.array([known.get(name, value) for name, value in zip(form.names, rare, strict=True)]))
     return starts
 

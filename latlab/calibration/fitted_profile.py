@@ -158,4 +158,5 @@ def _summary(recording: Recording) -> str:
 
 
 def _rounded(value: float, digits: int) -> float:
-    return float(f"{value:.{digits}g}")
+    # An optimiser leaves a parameter at zero some 1e-20 beside it.
+    return float(f"{value:.{digits}g}") if abs(value) > 1e-12 else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,13 +16,16 @@ from mockllm.core.profile import Profile
 __all__ = ["ProfileFileError", "profile_text", "refuse_unwritable", "write_profile"]
 
 
+_NOT_IN_COMMENTS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
 class ProfileFileError(LatlabError):
     """A profile that cannot be written; the message names the path and the reason."""
 
 
 def profile_text(profile: Profile, header: Sequence[str] = ()) -> str:
     """The TOML of a profile under `header`, which becomes comment lines; `parse_profile` gives the profile back."""
-    lines = [f"# {line}".rstrip() for line in header]
+    lines = [f"# {_NOT_IN_COMMENTS.sub(' ', line)}".rstrip() for line in header]
     lines += ["", *_table(profile.model_dump(exclude_none=True, exclude_defaults=True), "")]
     return "\n".join(lines).lstrip("\n") + "\n"
 

@@ -108,5 +108,7 @@ class TtftModel:
                 normal = span[:, None] * _WITHIN - _REACH
                 wait_s = ttft_s[:, None] - line_s[:, None] * (shift + scale * np.exp(sigma * normal))
                 means = np.maximum(wait_s, 0.0) / self.mean_s
-                spiked += share / self.mean_s * span * np.einsum("ij,j", np.exp(-0.5 * normal * normal - means), _SHARES)
+                spiked += (
+                    share / self.mean_s * span * np.einsum("ij,j", np.exp(-0.5 * normal * normal - means), _SHARES)
+                )
         return plain, below, spiked

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import latlab
+from latlab.declaration import as_settings
 from latlab.harness.executors import EXECUTORS
 from latlab.harness.reporter.artifact import write_bytes
 from latlab.harness.reporter.document import write
@@ -18,7 +19,6 @@ from latlab.harness.runner import carry_out, describe, failures_of, samples_of
 from latlab.harness.store import Store
 from latlab.harness.study import Study, StudyError, study_id
 from latlab.harness.summary import ArmSamples, summarise
-from latlab.scenario import as_settings
 from mockllm.core.profile import Profile, parse_profile
 
 __all__ = ["Conditions", "conduct"]
@@ -31,6 +31,8 @@ _FOREST = "effects.png"
 _FILES = (_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", _MANIFEST, _SUMMARY, _ECDF, _FOREST)
 _MANY_RUNS = 1000
 """From here on starting other processes pays for itself."""
+_FEWEST_PLOTTED = 20
+"""With fewer runs a curve shows more of its own steps than of the latencies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ def conduct(study: Study, conditions: Conditions, progress: Callable[[int, int],
     finally:
         store.close()
     summary = heading | summarise(samples, study.seed) | {"failures": failures}
-    _write_plots(folder, summary, samples)
+    if study.runs >= _FEWEST_PLOTTED:
+        _write_plots(folder, summary, samples)
     write(summary, folder / _SUMMARY)
     return summary
 
@@ -83,7 +86,9 @@ def _heading(name: str, study: Study, conditions: Conditions, digest: str) -> di
     profile = parse_profile(study.profile_bytes.decode(), study.profile)
     folder = conditions.out / name
     plausible = study.plausible
-    artifacts = [_SUMMARY, _DATABASE, _ECDF, *([_FOREST] if len(study.arms) > 1 else [])]
+    artifacts = [_SUMMARY, _DATABASE]
+    if study.runs >= _FEWEST_PLOTTED:
+        artifacts += [_ECDF, *([_FOREST] if len(study.arms) > 1 else [])]
     return {
         "study": name,
         "path": folder.as_posix(),
@@ -154,4 +159,7 @@ def _write_plots(folder: Path, summary: Mapping[str, Any], samples: list[ArmSamp
 
 def _clear(folder: Path) -> None:
     for name in _FILES:
-        (folder / name).unlink(missing_ok=True)
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise StudyError(f"{folder / name}: cannot be removed: {error.strerror}; give another --out") from None

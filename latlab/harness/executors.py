@@ -9,17 +9,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from latlab.config import BenchmarkConfig
+from latlab.declaration import as_settings
 from latlab.harness.store import RunKey
 from latlab.harness.study import StudyError
 from latlab.harness.targets import Target, load_target
-from latlab.scenario import as_settings
 from latlab.worlds.run import Outcome
 from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile, parse_profile
@@ -52,8 +54,8 @@ class Batch(NamedTuple):
 
 
 Finished: TypeAlias = list[tuple[RunKey, Outcome]]
-Executor: TypeAlias = Callable[[Plan, Sequence[Batch]], Iterator[Finished]]
-"""Carries out batches and yields what is finished, in any order and in any portions."""
+Executor: TypeAlias = Callable[[Plan, Sequence[Batch]], Generator[Finished, None, None]]
+"""Carries out batches and yields what is finished, in any order and in any portions; closed early, it stops at once."""
 
 
 class Bench:
@@ -65,12 +67,15 @@ class Bench:
         self._profiles: dict[int, Profile] = {0: parse_profile(plan.profile_bytes.decode(), plan.profile)}
 
     def run(self, batch: Batch) -> Iterator[tuple[RunKey, Outcome]]:
-        """The outcomes of `batch`, one by one."""
+        """The outcomes of `batch`, one by one, up to one after which no other run can end either."""
         config = self._plan.configs[batch.arm]
         profile = self._profile(batch.plausible)
         for number in batch.numbers:
             draws = Draws(self._plan.seed, number, batch.plausible)
-            yield RunKey(batch.arm, batch.plausible, number), self._run(profile, config, draws)
+            outcome = self._run(profile, config, draws)
+            yield RunKey(batch.arm, batch.plausible, number), outcome
+            if outcome.hopeless:
+                return
 
     def _profile(self, plausible: int) -> Profile:
         if plausible not in self._profiles:
@@ -92,7 +97,7 @@ class Bench:
         return run_warp(self._target.run, profile, config, draws)
 
 
-def inline(plan: Plan, batches: Sequence[Batch]) -> Iterator[Finished]:
+def inline(plan: Plan, batches: Sequence[Batch]) -> Generator[Finished, None, None]:
     """Run everything here, one run after the other."""
     bench = Bench(plan)
     for batch in batches:
@@ -100,23 +105,44 @@ def inline(plan: Plan, batches: Sequence[Batch]) -> Iterator[Finished]:
             yield [finished]
 
 
-def processes(plan: Plan, batches: Sequence[Batch]) -> Iterator[Finished]:
+def processes(plan: Plan, batches: Sequence[Batch]) -> Generator[Finished, None, None]:
     """Run batches in a pool of freshly started processes, one a core."""
     workers = min(os.cpu_count() or 1, len(batches))
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, _start_worker, (plan,))
+    others = set(multiprocessing.active_children())
     try:
-        waiting: set[Future[Finished]] = {pool.submit(_run_batch, batch) for batch in batches}
+        with _ctrl_c_held_back():
+            waiting: set[Future[Finished]] = {pool.submit(_run_batch, batch) for batch in batches}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
+            for future in sorted(done, key=_is_broken):  # what was finished comes before the news of a dead worker
                 yield future.result()
     except BrokenProcessPool:
         raise StudyError(
             "a worker process ended abruptly; what was finished is kept, repeat the command to go on"
         ) from None
+    except BaseException:
+        # Nobody waits for what still runs, and it might never end.
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _is_broken(future: Future[Finished]) -> bool:
+    return future.exception() is not None
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Processes started meanwhile never see Ctrl-C, which is the parent's to handle; the parent sees it afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 EXECUTORS: dict[str, Executor] = {"inline": inline, "processes": processes}
@@ -126,7 +152,7 @@ _bench: Bench | None = None
 
 def _start_worker(plan: Plan) -> None:
     global _bench  # a pool's worker has no other place for what it built once
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    sys.stdout = sys.stderr  # what a scenario prints has no place in the object on standard output
     _bench = Bench(plan)
 
 

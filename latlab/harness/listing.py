@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
+from latlab.declaration import CONDITIONS
 from latlab.harness.targets import list_benchmarks, list_scenarios
 from latlab.optimizations import TOGGLES
-from latlab.scenario import CONDITIONS
 from mockllm.profiles import load, shipped
 
 __all__ = ["Listed", "listing"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from latlab.declaration import ConfigError, parse_setting
 from latlab.harness.study import (
     Arm,
     Plausible,
@@ -17,7 +18,6 @@ from latlab.harness.study import (
     every_combination,
 )
 from latlab.harness.targets import Target, load_target
-from latlab.scenario import ConfigError, parse_setting
 from mockllm.profiles import load
 
 __all__ = ["DEMO_COMMAND", "WORLDS", "Asked", "command_of", "plan_demo", "plan_study"]
@@ -52,6 +52,8 @@ def plan_study(asked: Asked) -> Study:
     target = load_target(asked.target)
     world = _world(asked.world, target)
     fixed = dict([_setting(text) for text in asked.fixed])
+    if len(fixed) < len(asked.fixed):
+        raise ConfigError("--set: a toggle is set twice; give it one value, or compare several with --vary")
     varied = dict([_variation(text) for text in asked.varied])
     if len(varied) < len(asked.varied):
         raise ConfigError("--vary: a toggle is varied twice; give all its values in one --vary")
@@ -116,7 +118,9 @@ def _arms(target: Target, fixed: Settings, varied: dict[str, tuple[bool | str, .
 
 
 def _opposite(value: bool | str) -> bool | str:
-    return (not value) if isinstance(value, bool) else "off"
+    if isinstance(value, bool):
+        return not value
+    return "conversation" if value == "off" else "off"
 
 
 def _setting(text: str) -> tuple[str, bool | str]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latlab.client import CallRecord
+from latlab.declaration import as_settings
 from latlab.harness.executors import BATCH, Batch, Executor, Finished, Plan
 from latlab.harness.store import RunKey, Store, StoredRun
 from latlab.harness.study import Study, StudyError
 from latlab.harness.summary import ArmSamples
-from latlab.scenario import as_settings
 from latlab.worlds.run import Outcome, RunRecord
 
 __all__ = ["InterruptedStudyError", "carry_out", "describe", "failures_of", "samples_of"]
@@ -46,17 +47,17 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
     )
     unwritten: list[tuple[RunKey, Outcome]] = []
     finished = failed = 0
-    portions = executor(plan, missing)
     try:
-        for portion in portions:
-            unwritten.extend(portion)
-            finished += len(portion)
-            failed += sum(outcome.error is not None for _, outcome in portion)
-            _stop_if_hopeless(study, portion, all_failed=failed >= BATCH and failed == finished)
-            if len(unwritten) >= _ROWS_PER_WRITE:
-                store.add(unwritten)
-                unwritten = []
-            progress(finished, total)
+        with closing(executor(plan, missing)) as portions:
+            for portion in portions:
+                unwritten.extend(portion)
+                finished += len(portion)
+                failed += sum(outcome.error is not None for _, outcome in portion)
+                _stop_if_hopeless(study, portion, all_failed=failed >= BATCH and failed == finished)
+                if len(unwritten) >= _ROWS_PER_WRITE:
+                    store.add(unwritten)
+                    unwritten = []
+                progress(finished, total)
     except KeyboardInterrupt:
         raise InterruptedStudyError(
             f"interrupted after {finished} of {total} runs; they are kept, repeat the command to go on"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import TextIO
 
 from latlab.harness.conduct import Conditions, conduct
 from latlab.harness.executors import EXECUTORS
@@ -20,7 +21,8 @@ def run(asked: Asked, *, as_json: bool, dry_run: bool, fresh: bool) -> None:
     """`latlab run`: carry out what was asked and print it, or with `dry_run` only say what that would be."""
     if asked.executor is not None and asked.executor not in EXECUTORS:
         raise StudyError(f"--executor {asked.executor}: no such executor; there are {', '.join(EXECUTORS)}")
-    study = plan_study(asked)
+    with _standard_output_kept():
+        study = plan_study(asked)
     conditions = Conditions(Path(asked.out), asked.executor, fresh, command_of(asked, study))
     if dry_run:
         _print_plan(study, conditions, as_json=as_json)
@@ -35,7 +37,7 @@ def demo(seed: int, out: str, *, as_json: bool, fresh: bool) -> None:
 
 
 def _carry_out(study: Study, conditions: Conditions, *, as_json: bool) -> None:
-    with _progress(study) as progress:
+    with _standard_output_kept(), _progress(study) as progress:
         summary = conduct(study, conditions, progress)
     if as_json:
         from latlab.harness.reporter.document import to_json
@@ -69,6 +71,11 @@ def _print_plan(study: Study, conditions: Conditions, *, as_json: bool) -> None:
         return
     for key, value in plan.items():
         print(f"{key:12} {'; '.join(value) if isinstance(value, list) else value}")  # noqa: T201
+
+
+def _standard_output_kept() -> redirect_stdout[TextIO]:
+    """What a scenario prints goes to standard error: standard output holds the result and nothing else."""
+    return redirect_stdout(sys.stderr)
 
 
 @contextmanager

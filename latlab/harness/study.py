@@ -15,8 +15,8 @@ import latlab
 import mockllm
 from latlab import LatlabError
 from latlab.config import BenchmarkConfig
+from latlab.declaration import as_settings, configure
 from latlab.harness.targets import Target
-from latlab.scenario import as_settings, configure
 
 __all__ = [
     "Arm",
@@ -33,7 +33,7 @@ __all__ = [
 
 Settings: TypeAlias = Mapping[str, bool | str]
 _MOST_FILES = 5000
-_MOST_BYTES = 1 << 20
+_MOST_BYTES = 1 << 26
 _NOT_SOURCE = {"__pycache__", "node_modules", "site-packages", "results", "build", "dist"}
 
 
@@ -114,7 +114,12 @@ def study_id(study: Study) -> str:
     _feed(hashed, "plan", json.dumps(plan, sort_keys=True).encode())
     _feed(hashed, "profile", study.profile_bytes)
     for name, path in source_files(study.target):
-        _feed(hashed, name, path.read_bytes())
+        try:
+            _feed(hashed, name, path.read_bytes())
+        except OSError as error:
+            raise StudyError(
+                f"{path}: cannot be read ({error.strerror}), and it belongs to the study; move it out of that folder"
+            ) from None
     return hashed.hexdigest()
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -16,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 import latlab.benchmarks
 from latlab import LatlabError
 from latlab.benchmarks.shipped import import_file, scenarios_folder
-from latlab.scenario import Benchmark, Scenario
+from latlab.declaration import Benchmark, Scenario
 
 __all__ = ["Kind", "Target", "TargetError", "list_benchmarks", "list_scenarios", "load_target"]
 
@@ -80,15 +81,20 @@ def _from_file(file: Path, given: str) -> Target:
         raise TargetError(
             f"{given}: no such file; give a .py file with a @scenario, a @benchmark or async def run(client, config)"
         )
-    before = set(sys.modules)
-    # It stays on the path: a scenario may import its neighbours as late as in a run.
-    sys.path.insert(0, str(file.resolve().parent))
     try:
-        module = import_file(file)
+        module, modules = _import_own(file.resolve())
     except SyntaxError as error:
-        raise TargetError(f"{given}: line {error.lineno}: {error.msg}; mend it and run again") from None
+        # The fault may lie in a file that this one imports, or in its encoding, which has no line.
+        inside = "" if error.filename in (None, str(file.resolve())) else f"{error.filename}: "
+        line = f"line {error.lineno}: " if error.lineno else ""
+        raise TargetError(f"{given}: {inside}{line}{error.msg}; mend it and run again") from None
+    except SystemExit:
+        raise TargetError(
+            f'{given}: ends the process when it is imported; put that under if __name__ == "__main__":'
+        ) from None
     except Exception as error:  # an import may raise anything, and the user needs one line of it
-        raise TargetError(f"{given}: cannot be imported: {type(error).__name__}: {error}") from None
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise TargetError(f"{given}: cannot be imported: {text}") from None
     found = list(_declared(module, file, given))
     if not found:
         raise TargetError(
@@ -97,7 +103,16 @@ def _from_file(file: Path, given: str) -> Target:
     if len(found) > 1:
         names = ", ".join(target.name for target in found)
         raise TargetError(f"{given}: holds {names}; keep one to a file, so that a path says which to run")
-    return replace(found[0], modules=_imported_since(before, file))
+    return replace(found[0], modules=modules)
+
+
+@cache
+def _import_own(file: Path) -> tuple[ModuleType, tuple[Path, ...]]:
+    """The module in `file`, and what it imported from elsewhere, which only its first import can tell."""
+    before = set(sys.modules)
+    # It stays on the path: a scenario may import its neighbours as late as in a run.
+    sys.path.insert(0, str(file.parent))
+    return import_file(file), _imported_since(before, file.parent)
 
 
 def _declared(module: ModuleType, file: Path, given: str) -> Iterator[Target]:
@@ -116,9 +131,8 @@ def _is_of(function: Any, module: ModuleType) -> bool:
     return bool(function.__module__ == module.__name__)
 
 
-def _imported_since(before: set[str], file: Path) -> tuple[Path, ...]:
-    """The files that `file` pulled in from outside its folder, installed packages apart: they decide figures too."""
-    folder = file.resolve().parent
+def _imported_since(before: set[str], folder: Path) -> tuple[Path, ...]:
+    """The files pulled in from outside `folder`, installed packages apart: they decide figures too."""
     prefixes = {Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)}
     paths = set()
     for name in set(sys.modules) - before:

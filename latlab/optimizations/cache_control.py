@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from latlab.client import Call, Exchange
@@ -41,7 +40,7 @@ def wrap(send: Send, mode: str) -> Send:
     breakpoints, automatic = PLACEMENTS[mode]
 
     async def marked(call: Call) -> Exchange:
-        return await send(replace(call, breakpoints=breakpoints, automatic_cache=automatic))
+        return await send(call._replace(breakpoints=breakpoints, automatic_cache=automatic))
 
     return marked
 
@@ -78,7 +77,14 @@ def _stripped(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _bare_blocks(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    return [{key: value for key, value in block.items() if key != "cache_control"} for block in blocks]
+    return [_bare(block) for block in blocks]
+
+
+def _bare(block: Mapping[str, Any]) -> dict[str, Any]:
+    bare = {key: value for key, value in block.items() if key != "cache_control"}
+    if bare.get("type") == "tool_result" and isinstance(bare.get("content"), list):
+        bare["content"] = _bare_blocks(bare["content"])  # a marker may stand on a part of a result, too
+    return bare
 
 
 def _markable(block: Mapping[str, Any]) -> bool:

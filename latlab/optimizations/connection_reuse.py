@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from latlab.client import Call, Exchange
 from latlab.optimizations.toggle import Send, Toggle
 
@@ -18,6 +16,6 @@ def unshared(send: Send) -> Send:
     """`send`, on a new connection for every call, closed after it."""
 
     async def alone(call: Call) -> Exchange:
-        return await send(replace(call, reuse_connection=False))
+        return await send(call._replace(reuse_connection=False))
 
     return alone

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from latlab.client import Call, Exchange
 from latlab.optimizations.toggle import Send, Toggle
 
@@ -16,6 +14,6 @@ def wrap(send: Send) -> Send:
     """`send`, streamed."""
 
     async def streamed(call: Call) -> Exchange:
-        return await send(replace(call, stream=True))
+        return await send(call._replace(stream=True))
 
     return streamed

@@ -35,9 +35,9 @@ class AnswerObserver:
                 self._see(json.loads(line[5:]), now_us)
 
     def finish(self, now_us: int) -> None:
-        """The answer is over."""
-        if not self._streamed and self._rest:
-            message = json.loads(self._rest)
+        """The answer is over, or its reader gave up; of a body that was cut there is nothing to tell."""
+        if not self._streamed:
+            message = _whole(self._rest)
             self._usage = message.get("usage") or {}
             self.tool_uses = sum(block["type"] == "tool_use" for block in message.get("content", ()))
         if self.first_us is None:
@@ -70,3 +70,11 @@ class AnswerObserver:
             visible = bool(event["delta"].get("text") or event["delta"].get("partial_json"))
         if visible and self.first_us is None:
             self.first_us = now_us
+
+
+def _whole(body: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(body)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}

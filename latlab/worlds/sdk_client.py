@@ -19,7 +19,7 @@ from latlab.worlds.transport import WIRE, Wire
 from mockllm.core.clock import Clock
 from mockllm.core.identity import CALL_HEADER
 from mockllm.core.reply import Reply, Script, Text, ToolUse
-from mockllm.core.request import TokenCounter, write_out
+from mockllm.core.request import TokenCounter, canonical, write_out
 from mockllm.core.usage import Usage
 
 __all__ = ["SdkClient"]
@@ -54,6 +54,8 @@ class SdkClient:
         else:
             message, first_us = await self._sdk.messages.create(**body, extra_headers=headers), None
         end_us = self._clock.now_us()
+        # Answers of one instant are handed over in the order of their names: sockets have an order of their own.
+        await self._clock.settle((call.path, call.attempt))
         return Exchange(
             _reply(message),
             _usage(message),
@@ -117,7 +119,7 @@ def _reply(message: Message) -> Reply:
         elif block.type == "tool_use":
             arguments = block.input
             assert isinstance(arguments, dict)
-            parts.append(ToolUse(block.id, block.name, arguments))
+            parts.append(ToolUse(block.id, block.name, arguments, canonical(arguments)))
     return Reply(message.id, message.model, tuple(parts), message.usage.output_tokens, message.stop_reason or "")
 
 

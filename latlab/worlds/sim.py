@@ -6,15 +6,19 @@ the same figures for the same study; that is tested for every scenario and every
 
 from __future__ import annotations
 
+from asyncio import CancelledError
+from functools import lru_cache
+
 from latlab.client import Call, Exchange
 from latlab.config import BenchmarkConfig
-from latlab.conversation import Chat, ToolResult, Turn
+from latlab.conversation import Chat, Tool, ToolResult, Turn
 from latlab.lab import Lab
 from latlab.worlds.run import Outcome, Scenario, failure, live, record_run
 from mockllm.clock.sim_loop import SimLoop
 from mockllm.core.connections import ConnectionPool, SetupCost
 from mockllm.core.draws import Draws
 from mockllm.core.identity import Identity
+from mockllm.core.passage import Content
 from mockllm.core.profile import Profile
 from mockllm.core.reply import Text, ToolUse
 from mockllm.core.request import (
@@ -43,13 +47,17 @@ def run_sim(scenario: Scenario, profile: Profile, config: BenchmarkConfig, draws
     emulator = Emulator(profile, draws, loop, DefaultSpeaker(draws), warm=config.cache_start == "warm")
     client = SimClient(emulator, loop)
     lab = Lab(config, client, loop, draws, emulator.counter, profile.price)
+
+    async def run() -> Outcome:
+        total_us = await live(scenario, lab)
+        return record_run(total_us, lab.shown_us, lab.tool_runs, lab.calls)
+
     try:
-        total_us = loop.run_until_complete(live(scenario, lab))
-    except Exception as error:  # whatever a scenario raises is its run's outcome
+        return loop.run_until_complete(run())
+    except (Exception, CancelledError, SystemExit) as error:  # whatever a scenario raises is its run's outcome
         return failure(error)
     finally:
         loop.close()
-    return record_run(total_us, lab.shown_us, lab.tool_runs, lab.calls)
 
 
 class SimClient:
@@ -83,6 +91,8 @@ class SimClient:
             reusable = call.reuse_connection
         finally:
             self._pool.release(connection, loop.now_us(), reusable=reusable)
+        # Answers of one instant are handed over in the order of their names, too.
+        await loop.settle((call.path, call.attempt))
         return Exchange(answer.reply, answer.usage, start_us, connect_us, opened, headers_us, headers_us, answer.end_us)
 
     def _request(self, call: Call, identity: Identity) -> Request:
@@ -109,11 +119,7 @@ class _Prompt:
     def __init__(self, chat: Chat, emulator: Emulator) -> None:
         self._chat = chat
         self._counter = emulator.counter
-        self.prefix = Prefix(scope(emulator.profile.model))
-        for tool in chat.tools:
-            self.prefix.append(tool_block(tool.definition(), self._counter))
-        if chat.system:
-            self.prefix.append(system_block(chat.system, self._counter))
+        self.prefix = _fixed_prefix(emulator.profile.model, chat.tools, chat.system, emulator.counter).copy()
         self._fixed = len(self.prefix)
         self._sizes = [self._fixed]
 
@@ -137,13 +143,24 @@ class _Prompt:
         return tuple(marks)
 
 
+@lru_cache(maxsize=64)
+def _fixed_prefix(model: str, tools: tuple[Tool, ...], system: Content, counter: TokenCounter) -> Prefix:
+    """Tools and system prompt, which are the same in every run of a scenario."""
+    prefix = Prefix(scope(model))
+    for tool in tools:
+        prefix.append(tool_block(tool.definition(), counter))
+    if system:
+        prefix.append(system_block(system, counter))
+    return prefix
+
+
 def _blocks(turn: Turn, counter: TokenCounter) -> list[Block]:
     blocks = []
     for part in turn.parts:
         if isinstance(part, Text):
             blocks.append(text_block(turn.role, part.content, counter))
         elif isinstance(part, ToolUse):
-            blocks.append(tool_use_block(part.id, part.name, part.arguments, counter))
+            blocks.append(tool_use_block(part.id, part.name, part.json, counter))
         else:
             assert isinstance(part, ToolResult)
             blocks.append(tool_result_block(part.use_id, part.content, part.is_error, counter))

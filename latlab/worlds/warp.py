@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 import tempfile
+from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
@@ -24,6 +25,7 @@ from aiohttp import web
 from latlab.config import BenchmarkConfig
 from latlab.lab import Lab
 from latlab.worlds.agent_transport import AgentTransport, Traffic
+from latlab.worlds.anyio_threads import anyio_threads_in
 from latlab.worlds.run import Outcome, Scenario, failure, live, record_run
 from latlab.worlds.sdk_client import SdkClient
 from latlab.worlds.transport import NamingTransport
@@ -88,10 +90,15 @@ def _in_virtual_time(run: Callable[[WarpLoop], Awaitable[Outcome]], draws: Draws
     async def main() -> Outcome:
         return await run(loop)
 
-    with _the_loops_clock(loop), _seeded(draws), asyncio.Runner(loop_factory=lambda: loop) as runner:
+    with (
+        _the_loops_clock(loop),
+        anyio_threads_in(loop),
+        _seeded(draws),
+        asyncio.Runner(loop_factory=lambda: loop) as runner,
+    ):
         try:
             return runner.run(main())
-        except Exception as error:  # whatever a scenario raises is its run's outcome
+        except (Exception, CancelledError, SystemExit) as error:  # whatever a scenario raises is its run's outcome
             return failure(error)
 
 
@@ -104,7 +111,7 @@ async def _served(emulator: Emulator) -> AsyncIterator[NamingTransport]:
         await app.setup()
         try:
             await web.UnixSite(app, path, backlog=4096).start()
-            limits = anthropic.DEFAULT_CONNECTION_LIMITS
+            limits = _limits(emulator.profile)
             inner = httpx2.AsyncHTTPTransport(uds=path, verify=False, limits=limits)  # no TLS here
             loop = asyncio.get_running_loop()
             assert isinstance(loop, WarpLoop)
@@ -114,6 +121,16 @@ async def _served(emulator: Emulator) -> AsyncIterator[NamingTransport]:
                 yield transport
         finally:
             await app.cleanup()
+
+
+def _limits(profile: Profile) -> httpx2.Limits:
+    """The SDK's own limits, but that idle connections expire when the profile says so."""
+    sdk = anthropic.DEFAULT_CONNECTION_LIMITS
+    return httpx2.Limits(
+        max_connections=sdk.max_connections,
+        max_keepalive_connections=sdk.max_keepalive_connections,
+        keepalive_expiry=profile.connection.idle_expiry_s.value,
+    )
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ __all__ = [
     "endless_instant",
     "endless_time",
     "finish",
+    "microsecond_of",
     "report_problem",
     "waiting_tasks",
 ]
@@ -31,6 +32,8 @@ __all__ = [
 _log = logging.getLogger("mockllm.clock")
 MOST_VIRTUAL_US = 24 * 3600 * 1_000_000
 MOST_CALLBACKS_PER_INSTANT = 1_000_000
+_NEVER_S = 1e9
+_ASYNCIO = asyncio.__path__[0]
 
 
 class VirtualTimeError(MockLLMError):
@@ -113,14 +116,24 @@ def finish(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+def microsecond_of(when_s: float) -> int:
+    """The whole microsecond of a loop's time; what is never due, such as infinity, falls past every run's end."""
+    return round(min(when_s, _NEVER_S) * 1e6)
+
+
 def waiting_tasks(loop: asyncio.AbstractEventLoop) -> str:
     """The tasks that wait on `loop`, each with the line at which it does, for the one line of an error."""
     places = []
     for task in asyncio.all_tasks(loop):
-        frames = task.get_stack(limit=1)
-        where = f" at {frames[0].f_code.co_filename.rsplit('/', 1)[-1]}:{frames[0].f_lineno}" if frames else ""
-        coroutine = task.get_coro()
-        places.append(f"{getattr(coroutine, '__qualname__', task.get_name())}{where}")
+        coroutine: Any = task.get_coro()
+        place = getattr(coroutine, "__qualname__", task.get_name())
+        # The innermost coroutine that is not asyncio's own is where its author looks.
+        while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+            file = frame.f_code.co_filename
+            if not file.startswith(_ASYNCIO):
+                place = f"{coroutine.__qualname__} at {file.rsplit('/', 1)[-1]}:{frame.f_lineno}"
+            coroutine = coroutine.cr_await
+        places.append(place)
     return ", ".join(sorted(places)) or "no task at all"
 
 

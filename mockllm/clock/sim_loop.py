@@ -1,19 +1,20 @@
 """An asyncio event loop on SimPy's event heap: no sockets, no threads, no waiting.
 
 SimPy's heap of (time, priority, serial, event) is the determinism: timers that fall on one microsecond fire in the
-order in which they were set. Where a callback is ready it runs; where none is and no timer is due now, the instant's
-gate opens; only then does time move.
+order in which they were set. As in asyncio's own loops, all timers that are due join the ready callbacks, which run in
+rounds; where none is ready, the instant's gate opens; only then does time move.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio.events import _set_running_loop
+from asyncio.events import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any, NoReturn, TypeVar
+from weakref import WeakValueDictionary
 
 import simpy
 from simpy.events import NORMAL, Event
@@ -26,6 +27,7 @@ from mockllm.clock.instants import (
     endless_instant,
     endless_time,
     finish,
+    microsecond_of,
     report_problem,
     waiting_tasks,
 )
@@ -85,7 +87,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._gate = Gate()
         self._closed = False
         self._running = False
-        self._generators: set[AsyncGenerator[Any, Any]] = set()
+        # By identity, and not a set: those still open at the end are closed in the order of their opening.
+        self._generators: WeakValueDictionary[int, AsyncGenerator[Any, Any]] = WeakValueDictionary()
+        self._no_context = Context()
 
     # The clock
 
@@ -101,7 +105,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         if delay_us <= 0:
             future.set_result(None)
         else:
-            _Timer(self._env, delay_us, lambda _: finish(future))
+            # By way of a callback, as every timer of asyncio's own loops, so that ties fall as they do in warp.
+            handle = _Handle(finish, (future,), self._no_context, 0.0)
+            _Timer(self._env, delay_us, lambda _: self._ready.append(handle))
         return future
 
     def settle(self, key: Key) -> asyncio.Future[None]:
@@ -119,7 +125,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> _Handle:
-        at_us = round(when * 1e6)
+        at_us = microsecond_of(when)
         handle = _Handle(callback, args, context, at_us / 1e6)
         _Timer(self._env, max(0, at_us - self._env.now), lambda _: self._ready.append(handle))
         return handle
@@ -157,7 +163,8 @@ class SimLoop(asyncio.AbstractEventLoop):
     def run_until_complete(self, future: Coroutine[Any, Any, T]) -> T:  # type: ignore[override]
         """Run `future` and everything it started to its end, and return its result."""
         hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(firstiter=self._generators.add, finalizer=self._finalize)
+        outer = _get_running_loop()
+        sys.set_asyncgen_hooks(firstiter=self._remember, finalizer=self._finalize)
         _set_running_loop(self)
         self._running = True
         main = self.create_task(future)
@@ -165,11 +172,13 @@ class SimLoop(asyncio.AbstractEventLoop):
             self._drive(main)
             return main.result()
         finally:
+            if main.done() and not main.cancelled():
+                main.exception()  # whoever stopped the loop knows of it: no log of an error that nobody saw
             try:
                 self._end_the_rest()
             finally:
                 self._running = False
-                _set_running_loop(None)
+                _set_running_loop(outer)
                 sys.set_asyncgen_hooks(*hooks)
 
     def close(self) -> None:
@@ -180,6 +189,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         ready, env, gate = self._ready, self._env, self._gate
         here = 0
         while not task.done():
+            while env.peek() <= env.now:
+                env.step()
             if ready:
                 here += len(ready)
                 if here > MOST_CALLBACKS_PER_INSTANT:
@@ -187,17 +198,16 @@ class SimLoop(asyncio.AbstractEventLoop):
                 for _ in range(len(ready)):
                     handle = ready.popleft()
                     if not handle.dropped:
-                        handle.context.run(handle.callback, *handle.args)
-            elif gate and env.peek() > env.now:
+                        _run(handle)
+            elif gate:
                 gate.open()
             else:
                 due = env.peek()
                 if due == simpy.core.Infinity:
                     raise DeadlockError(f"deadlock at {env.now / 1e6:.6f} s: nothing can wake {waiting_tasks(self)}")
-                if due > env.now:
-                    here = 0
-                    if due > MOST_VIRTUAL_US:
-                        raise endless_time(due)
+                if due > MOST_VIRTUAL_US:
+                    raise endless_time(due)
+                here = 0
                 env.step()
 
     def _end_the_rest(self) -> None:
@@ -206,10 +216,19 @@ class SimLoop(asyncio.AbstractEventLoop):
             task.cancel()
         if left:
             self._drive(asyncio.gather(*left, return_exceptions=True))
-        for generator in list(self._generators):
+        for generator in list(self._generators.values()):
             self._drive(self.create_task(generator.aclose()))
 
+    def _remember(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._generators[id(generator)] = generator
+
     def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
-        self._generators.discard(generator)
         if not self._closed:
             self.create_task(generator.aclose())
+
+
+def _run(handle: _Handle) -> None:
+    try:
+        handle.context.run(handle.callback, *handle.args)
+    except Exception as error:  # a callback's error is its own; a task keeps that of its coroutine
+        report_problem({"message": f"an error in the callback {handle.callback!r}", "exception": error})

@@ -9,9 +9,10 @@ time moves, and their results are delivered in the order in which the jobs were 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import selectors
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple
@@ -24,6 +25,7 @@ from mockllm.clock.instants import (
     endless_instant,
     endless_time,
     finish,
+    microsecond_of,
     waiting_tasks,
 )
 from mockllm.core.clock import Key
@@ -43,6 +45,7 @@ class WarpLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now_us = 0
+        self._serial = 0
         self._gate = Gate()
         self._jobs: deque[tuple[Future[Any], asyncio.Future[Any]]] = deque()
         self._threads: ThreadPoolExecutor | None = None
@@ -72,8 +75,13 @@ class WarpLoop(asyncio.SelectorEventLoop):
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        # The parent computes when from time() + delay; to count in whole microseconds every timer is rounded here.
-        return super().call_at(round(when * 1e6) / 1e6, callback, *args, context=context)
+        # The parent computes when from time() + delay; to count in whole microseconds every timer is rounded here. Its
+        # heap knows no order among the timers of one microsecond, so each has a serial number.
+        self._serial += 1
+        timer = _Timer(microsecond_of(when) / 1e6, self._serial, callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)
+        timer._scheduled = True
+        return timer
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., T], *args: Any
@@ -119,11 +127,35 @@ class WarpLoop(asyncio.SelectorEventLoop):
         return True
 
 
+class _Timer(asyncio.TimerHandle):
+    """A timer that fires after those of its microsecond which were set before it."""
+
+    __slots__ = ("serial",)
+
+    def __init__(
+        self,
+        when: float,
+        serial: int,
+        callback: Callable[..., Any],
+        args: Sequence[Any],
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+    ) -> None:
+        super().__init__(when, callback, args, loop, context)
+        self.serial = serial
+
+    def __lt__(self, other: object) -> bool:
+        return isinstance(other, _Timer) and (self.when(), self.serial) < (other.when(), other.serial)
+
+
 def _deliver(job: Future[Any], delivered: asyncio.Future[Any]) -> None:
     if delivered.done():
         return
     error = job.exception()
-    if error is not None:
+    if isinstance(error, StopIteration):
+        # No future may hold one: to a coroutine it would mean the end.
+        delivered.set_exception(RuntimeError("a job raised StopIteration"))
+    elif error is not None:
         delivered.set_exception(error)
     else:
         delivered.set_result(job.result())
@@ -143,6 +175,7 @@ class _JumpingSelector(selectors.BaseSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         self._polls += 1
         if self._polls > MOST_CALLBACKS_PER_INSTANT:
+            self._polls = 0  # the loop goes on for as long as its tasks take to end
             raise endless_instant(self._loop.now_us())
         events = self._inner.select(0)
         if not events and (timeout is None or timeout > 0):

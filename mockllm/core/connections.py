@@ -71,6 +71,8 @@ class ConnectionPool:
             self.connections.remove(surplus)
 
     def _drop_expired(self, now_us: int) -> None:
+        if not self.connections:
+            return
         now_s = now_us / 1e6
         # Compared in float seconds, as the library does it, so that a tie at the very expiry falls the same way.
         self.connections = [

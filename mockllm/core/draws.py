@@ -13,15 +13,19 @@ from struct import Struct
 __all__ = ["UNIFORMS_PER_KEY", "Draws", "uniforms"]
 
 UNIFORMS_PER_KEY = 8
-_WORDS = Struct("<8Q")
-# 52 bits and a half step: the largest value, 1 - 2**-53, is still below one, and the smallest is above zero.
-_STEP = 2.0**-52
+_DOUBLES = Struct("<8d")
+# Each 64-bit lane keeps its high 52 bits as the mantissa of a double between 1 and 2. Less 1 - 2**-53 that is half a
+# step above a multiple of 2**-52: never 0, never 1, and exact on every machine.
+_MANTISSAS = int.from_bytes(((1 << 52) - 1).to_bytes(8, "little") * UNIFORMS_PER_KEY, "little")
+_ONES = int.from_bytes((0x3FF << 52).to_bytes(8, "little") * UNIFORMS_PER_KEY, "little")
+_BELOW_ONE = 1.0 - 2.0**-53
 
 
 def uniforms(key: str) -> tuple[float, ...]:
     """Eight independent uniforms on the open interval (0, 1) for one key, the same on every machine."""
     digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=64).digest()
-    return tuple([((word >> 12) + 0.5) * _STEP for word in _WORDS.unpack(digest)])
+    lanes = (int.from_bytes(digest, "little") >> 12) & _MANTISSAS | _ONES
+    return tuple([double - _BELOW_ONE for double in _DOUBLES.unpack(lanes.to_bytes(64, "little"))])
 
 
 @dataclass(frozen=True, slots=True)

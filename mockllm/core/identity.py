@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import NamedTuple
 
 from mockllm import MockLLMError
 
@@ -23,8 +24,7 @@ class BadCallPathError(MockLLMError):
     """A call path that is not a short, slash-separated list of plain names."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Identity:
+class Identity(NamedTuple):
     """Name of one request within its run, and the order in which same-instant requests are admitted.
 
     `path` is a call path or `content:HASH`; `attempt` counts identical unnamed requests from 0.

@@ -81,6 +81,8 @@ class Parameter(_Table):
         else:
             z = normal_quantile(u)
             drawn = self.value + z / _Z95 * ((high - self.value) if z > 0 else (self.value - low))
+            # A half normal has no end: what is never negative in its interval is not drawn so.
+            drawn = max(drawn, 0.0) if low >= 0.0 else drawn
         return self.model_copy(update={"value": drawn, "interval": None})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mockllm.core.identity import Identity, stable_id
 from mockllm.core.passage import Content, Passage
@@ -16,20 +16,19 @@ from mockllm.core.request import TokenCounter, canonical
 __all__ = ["Reply", "Script", "Text", "ToolUse", "compose"]
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """A text block of an answer or a prompt."""
 
     content: Content
 
 
-@dataclass(frozen=True, slots=True)
-class ToolUse:
-    """A tool call: the model's id for it, the tool's name, and its arguments."""
+class ToolUse(NamedTuple):
+    """A tool call: the model's id for it, the tool's name, and its arguments, as they are and in canonical JSON."""
 
     id: str
     name: str
     arguments: Mapping[str, Any]
+    json: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,7 @@ class Script:
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A finished answer. `parts` in order; `stop_reason` is end_turn, tool_use or max_tokens."""
 
     id: str
@@ -67,7 +65,8 @@ def compose(script: Script, identity: Identity, model: str, max_tokens: int, cou
     message_id = stable_id("msg", identity.path, identity.attempt)
     if max_tokens == 0:
         return Reply(message_id, model, (), 0, "max_tokens")
-    costs = [counter.count(name) + counter.count(canonical(dict(arguments))) for name, arguments in script.tool_uses]
+    asked = [(name, arguments, canonical(dict(arguments))) for name, arguments in script.tool_uses]
+    costs = [counter.count(name) + counter.count(text) for name, _, text in asked]
     wanted = counter.count(script.text) if script.text is not None else script.output_tokens - sum(costs)
     text_tokens = max(0, wanted) if script.tool_uses else max(1, wanted)
     budget = max_tokens
@@ -77,11 +76,11 @@ def compose(script: Script, identity: Identity, model: str, max_tokens: int, cou
         parts.append(Text(_said(script.text, identity, spoken, counter)))
     cut = spoken < text_tokens
     budget -= spoken
-    for number, ((name, arguments), cost) in enumerate(zip(script.tool_uses, costs, strict=True)):
-        if cut or cost > budget:
+    for number, ((name, arguments, text), cost) in enumerate(zip(asked, costs, strict=True)):
+        if cost > budget:
             cut = True
             break
-        parts.append(ToolUse(stable_id("toolu", identity.path, identity.attempt, number), name, arguments))
+        parts.append(ToolUse(stable_id("toolu", identity.path, identity.attempt, number), name, arguments, text))
         budget -= cost
     stop = "max_tokens" if cut else "tool_use" if script.tool_uses else "end_turn"
     return Reply(message_id, model, tuple(parts), max_tokens - budget if not cut else max_tokens, stop)

@@ -39,6 +39,7 @@ __all__ = [
 FIVE_MINUTES_US = 300_000_000
 ONE_HOUR_US = 3_600_000_000
 _DIGEST_BYTES = 16
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class TokenCounter:
@@ -48,6 +49,12 @@ class TokenCounter:
 
     def __init__(self, rule: Tokens) -> None:
         self._thousandths = max(1000, round(rule.characters_per_token.value * 1000))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TokenCounter) and self._thousandths == other._thousandths
+
+    def __hash__(self) -> int:
+        return hash(self._thousandths)
 
     def count(self, text: str) -> int:
         """Tokens of `text`."""
@@ -103,6 +110,12 @@ class Prefix:
     def __len__(self) -> int:
         return len(self.blocks)
 
+    def copy(self) -> Prefix:
+        """The same chain so far, to be extended apart from this one."""
+        twin = Prefix.__new__(Prefix)
+        twin.blocks, twin.hashes, twin.totals = self.blocks.copy(), self.hashes.copy(), self.totals.copy()
+        return twin
+
 
 @dataclass(slots=True)
 class Request:
@@ -140,7 +153,7 @@ def scope(model: str, workspace: str = "default") -> str:
 
 def canonical(value: object) -> str:
     """JSON of `value` in one fixed form. Key order is kept: inside a tool's input it matters to the real cache."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _compact(value)
 
 
 @lru_cache(maxsize=8192)
@@ -192,9 +205,8 @@ def text_block(role: str, content: Content, counter: TokenCounter) -> Block:
     return Block("messages", tokens, _digest("text", role, *name), eligible=tokens > 0)
 
 
-def tool_use_block(use_id: str, name: str, arguments: object, counter: TokenCounter) -> Block:
-    """A tool call of the assistant's. Its id names the call and counts as nothing."""
-    text = canonical(arguments)
+def tool_use_block(use_id: str, name: str, text: str, counter: TokenCounter) -> Block:
+    """A tool call of the assistant's, its arguments as canonical JSON. Its id names the call and counts as nothing."""
     return Block("messages", counter.count(name) + counter.count(text), _digest("tool_use", use_id, name, text))
 
 

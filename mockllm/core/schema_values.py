@@ -47,6 +47,9 @@ class _Sampler:
         self._steps = 0
 
     def value(self, schema: object, place: str, depth: int) -> Any:
+        self._steps += 1
+        if depth > _MOST_DEPTH or self._steps > _MOST_STEPS:
+            return {}
         rules = self._resolve(schema, place, depth)
         if "const" in rules:
             return rules["const"]
@@ -70,7 +73,7 @@ class _Sampler:
     def _resolve(self, schema: object, place: str, depth: int) -> _Rules:
         """`schema` as one table: references followed, alternatives chosen, conjunctions joined."""
         rules = dict(schema) if isinstance(schema, dict) else {}
-        while depth <= _MOST_DEPTH and self._steps < _MOST_STEPS:
+        while depth <= _MOST_DEPTH and self._steps <= _MOST_STEPS:
             self._steps += 1
             reference, parts = rules.pop("$ref", None), rules.pop("allOf", None)
             alternatives = rules.pop("anyOf", None) or rules.pop("oneOf", None)
@@ -100,8 +103,6 @@ class _Sampler:
 
     def _object(self, rules: _Rules, place: str, depth: int) -> _Rules:
         """The required properties, and at the top the optional ones too, as models tend to fill them in."""
-        if depth > _MOST_DEPTH or self._steps >= _MOST_STEPS:
-            return {}
         properties, required = rules.get("properties"), rules.get("required")
         properties = properties if isinstance(properties, dict) else {}
         required = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
@@ -109,8 +110,6 @@ class _Sampler:
         return {name: self.value(properties.get(name), f"{place}/{name}", depth + 1) for name in names}
 
     def _array(self, rules: _Rules, place: str, depth: int) -> list[Any]:
-        if depth > _MOST_DEPTH or self._steps >= _MOST_STEPS:
-            return []
         leading = rules.get("prefixItems")
         leading = leading if isinstance(leading, list) else []
         one = min(1, _whole(rules.get("maxItems"), 1)) if depth <= _MOST_DEPTH // 4 else 0

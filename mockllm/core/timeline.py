@@ -7,7 +7,6 @@ token and the end by gaps of their own, scaled to the decoding time, so nobody w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import accumulate
 from math import exp, log1p
 from typing import NamedTuple
@@ -37,8 +36,7 @@ class Flush(NamedTuple):
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(NamedTuple):
     """Offsets from admission: headers and first token at `first_us`, the last at `end_us` (Anthropic sends its headers
     together with the first event: recordings page)."""
 

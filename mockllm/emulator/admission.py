@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mockllm.core.clock import Clock
 from mockllm.core.draws import Draws
@@ -26,8 +26,7 @@ Speaker: TypeAlias = Callable[[Request], Script]
 """Decides what is said to a request for which no script was left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A planned answer: what, how much, and when, in whole microseconds of the run's clock."""
 
     identity: Identity

@@ -30,9 +30,9 @@ class ApiError(MockLLMError):
     """
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
         self.status = status
-        self.message = message
+        self.message = " ".join(message.splitlines())  # what a client sent may be quoted in it
+        super().__init__(self.message)
         self.kind = _KINDS.get(status, _KINDS[400] if status < 500 else _KINDS[500])
 
 

@@ -112,7 +112,7 @@ def _message_block(role: str, block: ContentBlock, counter: TokenCounter) -> Blo
         case TextBlock():
             return text_block(role, block.text, counter)
         case ToolUseBlock():
-            return tool_use_block(block.id, block.name, block.input, counter)
+            return tool_use_block(block.id, block.name, canonical(block.input), counter)
         case ToolResultBlock():
             parts = block.content or []
             texts = [part.text for part in parts if isinstance(part, TextBlock)]

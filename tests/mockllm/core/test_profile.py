@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from profiles_for_tests import make_profile, profile_tables
 
 from mockllm import MockLLMError
+from mockllm.core.draws import uniforms
 from mockllm.core.profile import Parameter, Profile, ProfileError, parse_profile
 
 UNIT = st.floats(2.0**-53, 1.0 - 2.0**-53)
@@ -170,6 +171,13 @@ def test_two_parameters_with_the_same_evidence_have_luck_of_their_own() -> None:
     same = {"value": 1.0, "evidence": "assumed", "source": "t", "interval": (0.0, 2.0), "reason": "r"}
     drawn = values(make_profile(cached_s_per_1k=same, intercept_s=same).plausible(1, 1))
     assert drawn["ttft.cached_s_per_1k"] != drawn["ttft.intercept_s"]
+
+
+def test_each_plausible_value_is_drawn_by_the_whole_name_of_its_parameter() -> None:
+    profile = make_profile()
+    drawn = values(profile.plausible(1, 2))
+    for name, parameter in profile.parameters():
+        assert drawn[name] == parameter.plausible(uniforms(f"plausible\x1f1\x1f2\x1f{name}")[0]).value
 
 
 def test_adding_a_parameter_shifts_no_other() -> None:

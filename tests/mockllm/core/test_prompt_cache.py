@@ -233,12 +233,11 @@ class PlainEntry:
     ttl_us: int
 
 
-LOOKBACK, MINIMUM = 4, 5
-TOKENS = {"a": 1, "b": 2, "c": 5}
-WORDS = st.text("abc", max_size=6)
-LIVES = st.sampled_from([FIVE_MINUTES_US, ONE_HOUR_US])
+LOOKBACK, MINIMUM = 4, 3
+TOKENS = {"a": 1, "b": 2}
+# Mostly short, else as long as a life or just not, also after the few microseconds of the short ones.
 PAUSES = st.sampled_from(
-    [0, 1, 2, 50, FIVE_MINUTES_US - 51, FIVE_MINUTES_US - 1, FIVE_MINUTES_US, ONE_HOUR_US - 1, ONE_HOUR_US]
+    [0, 0, 0, 0, 1, 2, 3, FIVE_MINUTES_US - 2, FIVE_MINUTES_US - 1, FIVE_MINUTES_US, ONE_HOUR_US - 1, ONE_HOUR_US]
 )
 
 
@@ -250,30 +249,24 @@ class CacheAgainstPlainLists(RuleBasedStateMachine):
         self.cache = cache_of(minimum_tokens=MINIMUM, lookback_blocks=LOOKBACK)
         self.entries: list[PlainEntry] = []
         self.now_us = 0
-        self.words = ""
+        self.words = "abab"
         self.last: tuple[CacheUse, CacheUse] | None = None
 
-    @rule(pause_us=PAUSES)
-    def time_passes(self, pause_us: int) -> None:
-        self.now_us += pause_us
-
-    @rule(words=WORDS)
-    def another_conversation(self, words: str) -> None:
-        self.words = words
-
-    @rule(words=WORDS, keep=st.integers(0, 8))
-    def the_conversation_goes_on_from_somewhere(self, words: str, keep: int) -> None:
-        self.words = (self.words[: len(self.words) - keep] + words)[-16:] if keep else self.words[:16] + words
+    @rule(forgotten=st.integers(0, 3), words=st.text("ab", max_size=3))
+    def the_conversation_goes_on_from_a_little_earlier(self, forgotten: int, words: str) -> None:
+        self.words = self.words[: max(0, len(self.words) - forgotten)] + words
 
     @rule(
-        places=st.sets(st.integers(0, 20), max_size=4),
-        hours=st.integers(0, 4),
-        scope=st.sampled_from("xxxy"),
-        first_us=st.sampled_from([0, 1, 2, 50, 60]),
+        pause_us=PAUSES,
+        back=st.sets(st.sampled_from([0, 0, 1, 2, 3, 4, 5, 7]), max_size=4),
+        hours=st.sampled_from([0, 0, 1, 2, 4]),
+        scope=st.sampled_from("xxxxxy"),
+        first_us=st.sampled_from([0, 0, 1, 2, 3]),
         fails=st.sampled_from([False, False, False, True]),
     )
-    def a_request(self, places: set[int], hours: int, scope: str, first_us: int, fails: bool) -> None:
-        kept = sorted(place for place in places if place < len(self.words))
+    def a_request(self, pause_us: int, back: set[int], hours: int, scope: str, first_us: int, fails: bool) -> None:
+        self.now_us += pause_us
+        kept = sorted(len(self.words) - 1 - distance for distance in back if distance < len(self.words))
         lives = [ONE_HOUR_US if number < hours else FIVE_MINUTES_US for number in range(len(kept))]
         marks = list(zip(kept, lives, strict=True))
         prefix = Prefix(scope)
@@ -332,4 +325,4 @@ def tokens_of(words: str) -> int:
 
 
 TestCacheAgainstPlainLists = CacheAgainstPlainLists.TestCase
-TestCacheAgainstPlainLists.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestCacheAgainstPlainLists.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

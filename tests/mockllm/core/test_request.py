@@ -141,15 +141,15 @@ def test_a_passage_with_one_letter_changed_is_text_of_its_own(passage) -> None:
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
 def test_parts_that_run_together_alike_are_told_apart(use_id, name, other_id, other_name) -> None:
     same = (use_id, name) == (other_id, other_name)
-    one, other = tool_use_block(use_id, name, {}, FOUR), tool_use_block(other_id, other_name, {}, FOUR)
+    one, other = tool_use_block(use_id, name, "{}", FOUR), tool_use_block(other_id, other_name, "{}", FOUR)
     assert (one.digest == other.digest) == same
 
 
 def test_shifting_letters_between_parts_changes_the_digest() -> None:
     blocks = [
-        tool_use_block("ab", "c", {}, FOUR),
-        tool_use_block("a", "bc", {}, FOUR),
-        tool_use_block("abc", "", {}, FOUR),
+        tool_use_block("ab", "c", "{}", FOUR),
+        tool_use_block("a", "bc", "{}", FOUR),
+        tool_use_block("abc", "", "{}", FOUR),
         tool_result_block("ab", "c", False, FOUR),
         tool_result_block("a", "bc", False, FOUR),
         tool_result_block("ab", "c", True, FOUR),
@@ -167,7 +167,9 @@ def test_the_same_text_at_another_place_of_the_prompt_is_another_block() -> None
 
 def test_a_tools_key_order_is_nothing_and_its_arguments_key_order_matters() -> None:
     assert tool_block({"a": 1, "b": 2}, FOUR) == tool_block({"b": 2, "a": 1}, FOUR)
-    assert tool_use_block("i", "n", {"a": 1, "b": 2}, FOUR) != tool_use_block("i", "n", {"b": 2, "a": 1}, FOUR)
+    assert tool_use_block("i", "n", canonical({"a": 1, "b": 2}), FOUR) != tool_use_block(
+        "i", "n", canonical({"b": 2, "a": 1}), FOUR
+    )
     assert opaque_block("user", {"a": 1, "b": 2}, 9, eligible=True) == opaque_block(
         "user", {"b": 2, "a": 1}, 9, eligible=True
     )

@@ -132,6 +132,10 @@ def test_spikes_come_in_their_share_and_last_their_mean() -> None:
     hit = [delay / 1e6 for delay in delays if delay]
     assert len(hit) / len(delays) == pytest.approx(0.2, abs=0.03)
     assert fmean(hit) == pytest.approx(2.0, rel=0.15)
+    calm_moments = [plan(CALM, run).first_us for run in RUNS]
+    fast = median(calm_moments)
+    hit_while_fast = sum(moment < fast for moment, delay in zip(calm_moments, delays, strict=True) if delay)
+    assert hit_while_fast / len(hit) == pytest.approx(0.5, abs=0.08)  # contention has luck of its own
 
 
 def test_the_rate_has_the_profiles_median_and_spread() -> None:

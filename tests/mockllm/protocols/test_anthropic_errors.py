@@ -39,3 +39,7 @@ def test_the_body_names_type_message_and_request() -> None:
 def test_it_is_one_of_mockllm_s_errors() -> None:
     assert isinstance(ApiError(400, "why"), MockLLMError)
     assert str(ApiError(400, "why")) == "why"
+
+
+def test_what_it_quotes_cannot_break_its_line() -> None:
+    assert ApiError(404, "model: a\nb").message == str(ApiError(404, "model: a\nb")) == "model: a b"

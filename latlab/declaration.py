@@ -30,7 +30,7 @@ CONDITIONS: tuple[Toggle, ...] = (
     ),
 )
 _WORDS = {"true": True, "false": False}
-_ALIASES = {"on": "true", "yes": "true", "1": "true", "no": "false", "0": "false"}
+_ALIASES = {"on": "true", "yes": "true", "1": "true", "off": "false", "no": "false", "0": "false"}
 
 
 class ConfigError(LatlabError):
@@ -72,6 +72,9 @@ def benchmark(**toggles: bool | str) -> Callable[[Callable[[BenchmarkConfig], Aw
 
     `cache_control=True` means `conversation`. Raises `ConfigError` for a toggle or value that does not exist.
     """
+    for condition in CONDITIONS:
+        if condition.name in toggles:
+            raise ConfigError(f"@benchmark({condition.name}=…): is a condition of a whole study, set it with --set")
     chosen = {name: _declared(name, value) for name, value in toggles.items()}
 
     def declare(run: Callable[[BenchmarkConfig], Awaitable[object]]) -> Benchmark:

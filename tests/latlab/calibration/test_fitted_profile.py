@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from latlab.calibration.estimation import Estimate, Form
+from latlab.calibration.fitted_profile import dataset, fitted_profile, rounded_model
+from latlab.calibration.intervals import Fit
+from latlab.calibration.priors import prior_for
+from latlab.calibration.recording import Recording
+from latlab.calibration.ttft_model import TtftModel
+from mockllm.core.profile import Profile
+
+Recorder = Callable[..., Recording]
+LINE = Form("shifted_lognormal", spikes=True, curved=False)
+
+
+def profile_of(model: TtftModel, recording: Recording, form: Form = LINE) -> Profile:
+    estimate = Estimate(form, model, np.zeros(0), 0.0)
+    intervals = {
+        field.name: (0.9 * getattr(model, field.name), 1.1 * getattr(model, field.name)) for field in fields(TtftModel)
+    }
+    return fitted_profile(Fit(estimate, intervals, [estimate]), model, recording, recording, prior_for("own-model"))
+
+
+def test_an_intercept_below_every_recorded_length_is_extrapolated(record: Recorder, spiky: TtftModel) -> None:
+    intercept = profile_of(spiky, record(spiky, 30, cached_k=(2.0,))).ttft.intercept_s
+    assert intercept.evidence == "extrapolated"
+    assert intercept.interval == (0.0, pytest.approx(0.5 + 0.012 * 10.0))
+    assert "10,000 uncached tokens" in intercept.reason
+    assert "[0.45, 0.55]" in intercept.reason
+    assert "2,000 cached tokens" in intercept.reason
+
+
+def test_an_intercept_that_short_prompts_show_is_measured(record: Recorder, spiky: TtftModel) -> None:
+    recording = record(spiky, 30)
+    short = replace(recording, uncached_k=recording.uncached_k - 9.5)
+    intercept = profile_of(spiky, short).ttft.intercept_s
+    assert (intercept.evidence, intercept.interval) == ("measured", (0.45, 0.55))
+
+
+def test_cached_cost_is_assumed_until_it_is_fitted(record: Recorder, spiky: TtftModel) -> None:
+    model = replace(spiky, cached_s_per_1k=0.0015)
+    assert profile_of(model, record(model, 30)).ttft.cached_s_per_1k.evidence == "assumed"
+    fitted = profile_of(model, record(model, 30), replace(LINE, cached=True)).ttft.cached_s_per_1k
+    assert (fitted.evidence, fitted.n) == ("measured", 30)
+
+
+def test_the_form_decides_which_parameters_there_are(record: Recorder, spiky: TtftModel) -> None:
+    model = replace(spiky, uncached_s_per_1k2=1e-6, weight=0.1, ratio_2=1.5, sigma_2=0.2)
+    full = profile_of(model, record(model, 30), Form("lognormal_mixture", spikes=True, curved=True)).ttft
+    assert full.uncached_s_per_1k2 is not None
+    assert full.spike is not None
+    assert full.residual.ratio_2 is not None
+    bare = profile_of(model, record(model, 30), Form("shifted_lognormal", spikes=False, curved=False)).ttft
+    assert (bare.uncached_s_per_1k2, bare.spike, bare.residual.ratio_2) == (None, None, None)
+
+
+def test_an_interval_that_misses_its_value_is_stretched_to_it(record: Recorder, spiky: TtftModel) -> None:
+    estimate = Estimate(LINE, spiky, np.zeros(0), 0.0)
+    intervals = {field.name: (2.0, 3.0) for field in fields(TtftModel)}
+    fit = Fit(estimate, intervals, [estimate])
+    recording = record(spiky, 30)
+    slope = fitted_profile(fit, spiky, recording, recording, prior_for("own-model")).ttft.uncached_s_per_1k
+    assert slope.interval == (0.012, 3.0)
+
+
+def test_digits_beyond_the_fourth_and_traces_of_zero_are_dropped(spiky: TtftModel) -> None:
+    rounded = rounded_model(replace(spiky, intercept_s=0.123456, shift=1.4e-20))
+    assert (rounded.intercept_s, rounded.shift) == (0.1235, 0.0)
+
+
+def test_a_known_dataset_is_cited_with_commit_and_licence() -> None:
+    cited = dataset("epoch-research/ttft-latency-scaling")
+    assert "@cf1e462" in cited
+    assert "MIT" in cited
+    assert dataset("my gateway") == "my gateway"
+    assert "no source" in dataset("")

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from latlab.calibration import intervals
+from latlab.calibration.intervals import fit_ttft
+from latlab.calibration.recording import Recording
+from latlab.calibration.ttft_model import TtftModel
+
+Recorder = Callable[..., Recording]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_intervals_hold_what_made_the_rows(record: Recorder, spiky: TtftModel, seed: int) -> None:
+    fit = fit_ttft(record(spiky, 120, seed=seed), replicates=60)
+    assert fit.chosen.form.spikes
+    assert not fit.chosen.form.curved
+    for name in ("intercept_s", "uncached_s_per_1k", "probability", "mean_s"):
+        low, high = fit.intervals[name]
+        assert low <= getattr(spiky, name) <= high, name
+        assert low < high
+
+
+def test_the_same_rows_give_the_same_intervals(record: Recorder, spiky: TtftModel) -> None:
+    recording = record(replace(spiky, probability=0.0), 40)
+    first, second = (fit_ttft(recording, replicates=5) for _ in range(2))
+    assert first.intervals == second.intervals
+    assert first.chosen.model == second.chosen.model
+
+
+def test_a_curve_whose_interval_holds_zero_is_refused(
+    record: Recorder, spiky: TtftModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = record(replace(spiky, probability=0.0, uncached_s_per_1k2=2e-5), 40)
+    curve = fit_ttft(recording, replicates=5)
+    assert curve.chosen.form.curved
+    assert curve.refused is None
+    real = intervals._bootstrap
+    monkeypatch.setattr(
+        intervals, "_bootstrap", lambda *told: real(*told) | {"uncached_s_per_1k2": (-1e-6, 3e-5)}
+    )
+    refused = fit_ttft(recording, replicates=5)
+    assert not refused.chosen.form.curved
+    assert refused.refused is not None
+    assert refused.refused.form.curved
+
+
+def test_of_forms_equally_supported_the_simplest_is_chosen(record: Recorder, spiky: TtftModel) -> None:
+    fit = fit_ttft(record(replace(spiky, probability=0.0), 60), replicates=3)
+    supported = [form for form in fit.forms if form.aic < fit.forms[0].aic + 2.0]
+    assert len(fit.chosen.form.names) == min(len(form.form.names) for form in supported)
+    assert fit.forms == sorted(fit.forms, key=lambda form: form.aic)

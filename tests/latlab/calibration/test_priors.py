@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from latlab.calibration.priors import model_name, prior_for, prior_is_known, prior_of
+from mockllm import profiles
+
+
+@pytest.mark.parametrize(
+    ("recorded", "name"),
+    [
+        ("Claude Sonnet 5", "claude-sonnet-5"),
+        ("Claude Haiku 5.5", "claude-haiku-5-5"),
+        ("claude-opus-5", "claude-opus-5"),
+        ("GPT-5.6 Terra", "gpt-5.6-terra"),
+        ("", "model"),
+    ],
+)
+def test_a_recorded_model_has_a_profile_s_name(recorded: str, name: str) -> None:
+    assert model_name(recorded) == name
+
+
+@pytest.mark.parametrize("name", ["claude-sonnet-5", "claude-opus-5", "claude-haiku-5-5"])
+def test_prices_follow_the_published_multipliers(name: str) -> None:
+    for price in prior_for(name).price:
+        assert price.write_5m_nusd * 4 == price.input_nusd * 5
+        assert price.write_1h_nusd == price.input_nusd * 2
+        assert price.read_nusd * 10 == price.input_nusd
+        assert price.output_nusd == price.input_nusd * 5
+
+
+def test_a_model_that_nobody_knows_takes_over_another_s() -> None:
+    assert not prior_is_known("own-model")
+    assert prior_for("own-model") == prior_for("claude-sonnet-5")
+
+
+@pytest.mark.parametrize("name", profiles.shipped())
+def test_shipped_profiles_hold_their_priors(name: str) -> None:
+    assert prior_is_known(name)
+    assert prior_of(profiles.load(name)[0]) == prior_for(name)

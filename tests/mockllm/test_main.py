@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mockllm.__main__
+from mockllm.__main__ import main
+from mockllm.profiles import shipped
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """The exit code of `mockllm` with `words`."""
+    monkeypatch.setattr(sys, "argv", ["mockllm", *words])
+    with pytest.raises(SystemExit) as left:
+        main()
+    return int(left.value.code or 0)
+
+
+@pytest.mark.parametrize("words", [[], ["serve"], ["profiles"]])
+def test_every_help_has_an_example(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, *words, "--help") == 0
+    assert f"Example: mockllm {words[0] if words else ''}" in capsys.readouterr().out
+
+
+def test_profiles_are_listed_and_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "profiles") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(shipped())
+    assert run(monkeypatch, "profiles", shipped()[0]) == 0
+    assert "ttft.intercept_s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["serve", "--profile", "claude-nobody"], "claude-nobody"),
+        (["serve", "--host", "0.0.0.0"], "--allow-remote"),
+        (["profiles", "no/such/file.toml"], "no/such/file.toml"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    words: list[str], part: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, *words) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("mockllm: ")
+    assert part in told.err
+    assert len(told.err.splitlines()) == 1
+
+
+def test_a_taken_port_is_one_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(monkeypatch, "serve", "--port", str(port)) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"mockllm: cannot listen on 127.0.0.1 port {port}: ")
+    assert len(told.err.splitlines()) == 1
+
+
+def test_serve_says_where_it_is_on_one_line_and_ctrl_c_ends_it_cleanly() -> None:
+    command = [sys.executable, "-m", "mockllm", "serve", "--port", "0", "--profile", shipped()[0]]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as serving:
+        assert serving.stdout is not None
+        ready = json.loads(serving.stdout.readline())
+        host, _, port = ready["url"].removeprefix("http://").partition(":")
+        socket.create_connection((host, int(port))).close()
+        serving.send_signal(signal.SIGINT)
+        out, err = serving.communicate()
+    assert ready == {"url": f"http://127.0.0.1:{port}", "profile": shipped()[0]}
+    assert (serving.returncode, out, err) == (0, "", "")
+
+
+def test_the_command_itself_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, mockllm.__main__; "
+        "print(*sorted({'aiohttp', 'numpy', 'pydantic', 'anthropic', 'simpy'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == []
+    assert mockllm.__main__.__all__ == ["app", "main"]
