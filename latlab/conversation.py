@@ -89,3 +89,12 @@ class Chat:
     def assistant(self, reply: Reply) -> None:
         """Record what the model said."""
         self.turns.append(Turn("assistant", reply.parts))
+
+    def unmatched(self) -> set[str]:
+        """Ids of the model's last tool calls that have no result yet, and of results that it did not ask for."""
+        answered: set[str] = set()
+        for turn in reversed(self.turns):
+            if turn.role == "assistant":
+                return answered ^ {part.id for part in turn.parts if isinstance(part, ToolUse)}
+            answered |= {part.use_id for part in turn.parts if isinstance(part, ToolResult)}
+        return answered

@@ -14,6 +14,7 @@ from latlab.optimizations import fan_out_of, wrap_send
 from mockllm.core.clock import Clock
 from mockllm.core.distributions import Distribution, microseconds
 from mockllm.core.draws import Draws
+from mockllm.core.identity import BadCallPathError, check_path
 from mockllm.core.passage import Content, Passage
 from mockllm.core.profile import Price
 from mockllm.core.reply import Reply, Script, Text
@@ -113,12 +114,26 @@ class Lab:
             raise ScenarioError(
                 f"lab.chat(name={name!r}): this run has a chat of that name; give each a name of its own"
             )
+        try:
+            check_path(f"{name}/turn-999/tool-99")
+        except BadCallPathError:
+            raise ScenarioError(
+                f"lab.chat(name={name!r}): no name for a chat; use letters, digits and . _ ~ -, joined by /, and at most "
+                "80 of them"
+            ) from None
         self._chats.add(name)
         self._tools.update({tool.name: tool for tool in tools})
         return Chat(name, system, tools)
 
     async def complete(self, chat: Chat, *, expect: Expect, max_tokens: int = _MAX_TOKENS) -> Answer:
         """Ask the model for the next turn of `chat`, and append it."""
+        if not chat.turns or chat.turns[-1].role != "user":
+            raise ScenarioError(f"lab.complete: chat {chat.name!r} holds nothing to answer; say something by chat.user")
+        if unmatched := chat.unmatched():
+            raise ScenarioError(
+                f"lab.complete: chat {chat.name!r} has tool calls and results that do not match "
+                f"({', '.join(sorted(unmatched))}); answer every call of the last turn once, by chat.tool_results"
+            )
         path = f"{chat.name}/turn-{chat.calls}"
         chat.calls += 1
         script = expect if isinstance(expect, Script) else expect(self, chat, path)

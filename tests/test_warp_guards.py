@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from latlab import Lab, Script, Tool
 from latlab.config import BenchmarkConfig
 from latlab.worlds.sim import run_sim
 from latlab.worlds.warp import run_warp, run_warp_agent
-from mockllm.clock.warp_loop import WarpLoop
 from mockllm.core.distributions import Constant
 from mockllm.core.draws import Draws
 from mockllm.core.request import Request
@@ -65,10 +63,8 @@ def test_a_write_that_takes_long_delays_no_later_one(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(web.StreamResponse, "write", slow)
 
     async def talk(served: Served) -> tuple[list[int], list[int]]:
-        arrived = []
         async with served.stream() as stream:
-            async for _ in stream.text_stream:
-                arrived.append(served.loop.now_us())
+            arrived = [served.loop.now_us() async for _ in stream.text_stream]
         assert isinstance(served.emulator, Recorder)
         (answer,) = served.emulator.answers
         return arrived[1:], [answer.admitted_us + flush.at_us for flush in served.emulator.flushes(answer)][1:]
@@ -92,21 +88,6 @@ def test_the_lab_repeats_no_call_behind_its_own_back(monkeypatch: pytest.MonkeyP
     assert outcome.error is not None
     assert "Overloaded" in outcome.error
     assert asked == ["main/turn-0"]
-
-
-def test_time_stands_still_while_a_job_runs() -> None:
-    loop = WarpLoop()
-
-    async def work() -> int:
-        timer = asyncio.ensure_future(asyncio.sleep(10.0))
-        await loop.run_in_executor(None, time.sleep, 0.05)
-        timer.cancel()
-        return loop.now_us()
-
-    try:
-        assert loop.run_until_complete(work()) == 0
-    finally:
-        loop.close()
 
 
 def test_an_agent_that_draws_at_random_draws_the_same_in_every_repetition_of_a_run() -> None:

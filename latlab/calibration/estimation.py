@@ -45,8 +45,9 @@ _BOUNDS = {
     "probability": (0.01, 0.5, 0.3),
     "mean_s": (0.02, 60.0, 0.3),
 }
-# Differences wide enough that the last digit of a logarithm, which differs between processors, steers no step.
-_SETTINGS = {"eps": 1e-6, "ftol": 1e-11, "maxiter": 300}
+_STEP = (
+    1e-6  # of a difference: wide enough that the last digit of a logarithm, which is a processor's own, steers little
+)
 _ON_A_LOG_SCALE = {"uncached_s_per_1k", "sigma", "weight", "ratio_2", "widening", "probability", "mean_s"}
 
 
@@ -116,7 +117,7 @@ def choose(recording: Recording) -> list[Estimate]:
     cached = _tells_cached_cost(recording)
     fits: dict[Form, Estimate] = {}
     for form in (replace(form, cached=cached) for form in FORMS):
-        # The same form without its curve or spikes is a start of its own: the richer one cannot then fit worse.
+        # The same form without its curve or spikes is a start of its own, lest the richer one stop at a lower summit.
         simpler = [fits[key] for key in fits if key.family == form.family and set(key.names) < set(form.names)]
         fits[form] = estimate(recording, form, _starts(recording, form, simpler))
     return sorted(fits.values(), key=lambda fit: fit.aic)
@@ -138,7 +139,16 @@ def estimate(recording: Recording, form: Form, starts: Sequence[Floats], weights
         return -float(np.sum(counts * np.log(np.maximum(density, 1e-300))))
 
     best = min(
-        (minimize(loss, start / scale, method="SLSQP", bounds=bounds, options=_SETTINGS) for start in starts),
+        (
+            minimize(
+                loss,
+                start / scale,
+                method="SLSQP",
+                bounds=bounds,
+                options={"eps": _STEP, "ftol": 1e-11, "maxiter": 300},
+            )
+            for start in starts
+        ),
         key=lambda found: float(found.fun),
     )
     point = np.asarray(best.x, dtype=np.float64) * scale
@@ -146,6 +156,7 @@ def estimate(recording: Recording, form: Form, starts: Sequence[Floats], weights
 
 
 def _starts(recording: Recording, form: Form, simpler: Sequence[Estimate]) -> list[Floats]:
+    """Where the search begins: at the Theil-Sen line, and at the best of the simpler forms that were fitted."""
     above, slope = theil_sen(recording.uncached_k, recording.ttft_s)
     slope = max(slope, 1e-5)
     floor = float(np.min(recording.ttft_s - slope * recording.uncached_k))

@@ -21,8 +21,8 @@ DATASETS = {
 OTHERWISE = "claude-sonnet-5"
 
 _PROMPT_CACHING = "platform.claude.com, prompt caching (October 2026)"
-_PRICING = "platform.claude.com, pricing (October 2026)"
-_CLAUDE_RATES = "end-to-end figures of public trackers, October 2026"
+_PRICING = "platform.claude.com, pricing (checked November 2026)"
+_CLAUDE_RATES = "third parties' end-to-end figures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def prior_for(name: str) -> Prior:
             breakpoints=_published(4, _PROMPT_CACHING),
         ),
         tokens=Tokens(
-            characters_per_token=_published(3.5, "platform.claude.com, glossary: about 3.5 English characters a token")
+            characters_per_token=_published(3.5, "the vendor's approximation for English: 3.5 characters a token")
         ),
         price=price,
     )
@@ -98,9 +98,9 @@ def _decode(tokens_per_s: Parameter) -> Decode:
     other_models = "ranges over the models that were recorded; this one's chunks were not"
     return Decode(
         tokens_per_s=tokens_per_s,
-        rate_cv=_assumed(0.13, (0.07, 0.20), "ScaleVoice/LatencyLab @01a24a3 and others", other_models),
+        rate_cv=_assumed(0.13, (0.07, 0.20), "spread between requests of other recorded models", other_models),
         flush_tokens=_assumed(9.0, (4.0, 22.0), "text deltas of Claude Sonnet 4", other_models),
-        flush_gap_cv=_assumed(1.0, (0.7, 1.4), "ScaleVoice/LatencyLab @01a24a3 (2024)", other_models),
+        flush_gap_cv=_assumed(1.0, (0.7, 1.4), "gaps between flushes of other recorded models", other_models),
     )
 
 

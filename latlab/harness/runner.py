@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latlab.client import CallRecord
 from latlab.declaration import as_settings
 from latlab.harness.executors import BATCH, Batch, Executor, Finished, Plan
 from latlab.harness.store import RunKey, Store, StoredRun
@@ -99,7 +98,7 @@ def samples_of(study: Study, store: Store) -> list[ArmSamples]:
             errors[key.arm].append(stored.error or "")
         else:
             runs[key.arm].append(stored)
-    calls = _call_means(store.calls())
+    calls = store.call_means()
     samples = []
     for number, arm in enumerate(study.arms):
         if not runs[number]:
@@ -140,27 +139,10 @@ def _empty_plausible(study: Study) -> NDArray[np.float64] | None:
     return np.full((len(study.arms), study.plausible.profiles, study.plausible.runs), np.nan)
 
 
-def _call_means(calls: Iterator[tuple[int, int, CallRecord]]) -> Mapping[tuple[int, int], tuple[float, float]]:
-    """By arm and run: the mean TTFT of its calls, and the mean tokens a second after the first of those streamed."""
-    sums: dict[tuple[int, int], list[float]] = {}
-    for arm, run, call in calls:
-        entry = sums.setdefault((arm, run), [0, 0, 0.0, 0])
-        entry[0] += call.ttft_us
-        entry[1] += 1
-        decoding_us = call.total_us - call.ttft_us
-        if call.streamed and call.output_tokens > 1 and decoding_us > 0:
-            entry[2] += (call.output_tokens - 1) / decoding_us * 1e6
-            entry[3] += 1
-    return {
-        key: (ttft / count / 1e6, rate / rated if rated else float("nan"))
-        for key, (ttft, count, rate, rated) in sums.items()
-    }
-
-
 def _metrics(
-    runs: Sequence[StoredRun], calls: Mapping[tuple[int, int], tuple[float, float]]
+    runs: Sequence[StoredRun], calls: Mapping[tuple[int, int], tuple[float, float | None]]
 ) -> dict[str, NDArray[np.float64]]:
-    nothing = (float("nan"), float("nan"))
+    nothing = (None, None)
     rows = []
     for stored in runs:
         figures = stored.figures

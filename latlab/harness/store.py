@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from latlab import LatlabError
 from latlab.client import CallRecord
@@ -32,6 +32,15 @@ CREATE TABLE IF NOT EXISTS calls (
     INTEGER NOT NULL,
     PRIMARY KEY (arm, run, path, attempt)
 ) STRICT, WITHOUT ROWID;
+"""
+_EVERY_RUN = f"SELECT arm, plausible, run, error, {_RUN_FIGURES} FROM runs ORDER BY arm, plausible, run"  # noqa: S608
+_EVERY_FITTED_RUN = f"""SELECT arm, run, error, {_RUN_FIGURES} FROM runs WHERE plausible = 0 ORDER BY arm, run"""  # noqa: S608
+_EVERY_CALL = f"SELECT arm, run, {_CALL_FIGURES} FROM calls ORDER BY arm, run, path, attempt"  # noqa: S608
+_CALL_MEANS = """
+SELECT arm, run, AVG(ttft_us) / 1e6,
+    AVG(CASE WHEN streamed AND output_tokens > 1 AND total_us > ttft_us
+        THEN (output_tokens - 1) * 1e6 / (total_us - ttft_us) END)
+FROM calls GROUP BY arm, run
 """
 
 
@@ -75,36 +84,36 @@ class Store:
 
     def add(self, outcomes: Iterable[tuple[RunKey, Outcome]]) -> None:
         """Write finished runs, all or none of them; a run that is there already is replaced."""
-        runs, calls = [], []
+        runs, calls, measured = [], [], []
         nothing = (None,) * len(RunRecord._fields)
         for key, outcome in outcomes:
             runs.append((*key, outcome.error, *(outcome.run or nothing)))
             if not key.plausible:
+                measured.append((key.arm, key.run))
                 calls.extend([(key.arm, key.run, *call) for call in outcome.calls])
         with self._saying(), self._transaction():
             self._insert("runs", runs)
+            self._connection.executemany("DELETE FROM calls WHERE arm = ? AND run = ?", measured)
             self._insert("calls", calls)
 
     def done(self) -> set[RunKey]:
         """The runs that are there."""
-        with self._saying():
-            return {RunKey(*row) for row in self._connection.execute("SELECT arm, plausible, run FROM runs")}
+        return {RunKey(*row) for row in self._select("SELECT arm, plausible, run FROM runs")}
 
     def runs(self) -> Iterator[StoredRun]:
         """Every run, in the order of its key."""
-        with self._saying():
-            for arm, plausible, run, error, *figures in self._connection.execute(
-                f"SELECT arm, plausible, run, error, {_RUN_FIGURES} FROM runs ORDER BY arm, plausible, run"  # noqa: S608
-            ):
-                yield StoredRun(RunKey(arm, plausible, run), error, None if error is not None else RunRecord(*figures))
+        for arm, plausible, run, error, *figures in self._select(_EVERY_RUN):
+            yield StoredRun(RunKey(arm, plausible, run), error, None if error is not None else RunRecord(*figures))
 
     def calls(self) -> Iterator[tuple[int, int, CallRecord]]:
         """Every call with its arm and run, in canonical order."""
-        with self._saying():
-            for arm, run, *figures in self._connection.execute(
-                f"SELECT arm, run, {_CALL_FIGURES} FROM calls ORDER BY arm, run, path, attempt"  # noqa: S608
-            ):
-                yield arm, run, CallRecord(*figures)
+        for arm, run, *figures in self._select(_EVERY_CALL):
+            yield arm, run, CallRecord(*figures)
+
+    def call_means(self) -> dict[tuple[int, int], tuple[float, float | None]]:
+        """By arm and run: the mean TTFT of its calls in seconds, and of those streamed the mean tokens a second after
+        the first, None where there is none."""
+        return {(arm, run): (ttft_s, rate) for arm, run, ttft_s, rate in self._select(_CALL_MEANS)}
 
     def digest(self, what: str) -> str:
         """`sha256:` of every measured figure: two machines that print the same one measured the same thing.
@@ -113,12 +122,14 @@ class Store:
         arm and run, and their calls by path.
         """
         hashed = sha256(what.encode())
-        for key, error, figures in self.runs():
-            if not key.plausible:
-                hashed.update(repr((key.arm, key.run, error, *(figures or ()))).encode())
-        for arm, run, call in self.calls():
-            hashed.update(repr((arm, run, *call)).encode())
+        for rows in (_EVERY_FITTED_RUN, _EVERY_CALL):
+            for row in self._select(rows):
+                hashed.update(repr(row).encode())
         return f"sha256:{hashed.hexdigest()}"
+
+    def _select(self, query: str) -> Iterator[tuple[Any, ...]]:
+        with self._saying():
+            yield from self._connection.execute(query)
 
     def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         if rows:

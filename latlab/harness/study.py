@@ -103,7 +103,7 @@ def study_id(study: Study) -> str:
     """
     hashed = blake2b(digest_size=8)
     plan = {
-        "target": [study.target.kind, study.target.name],
+        "target": [study.target.kind, study.target.name, study.target.file.name],
         "world": study.world,
         "arms": [as_settings(one.config) for one in study.arms],
         "toggles": sorted(study.toggles),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
+import latlab
+import mockllm
 from latlab import LatlabError
 from latlab.client import CallRecord
 from latlab.config import CURRENT_LAB, BenchmarkConfig
@@ -15,6 +18,8 @@ from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile
 
 __all__ = ["Outcome", "RunRecord", "Scenario", "World", "failure", "live", "record_run"]
+
+_NOT_THE_USERS = tuple([package.__path__[0] for package in (asyncio, latlab, mockllm)])
 
 Scenario: TypeAlias = Callable[[Lab], Awaitable[object]]
 
@@ -89,8 +94,8 @@ def _place(error: BaseException) -> str:
     traceback = error.__traceback__
     place = ""
     while traceback is not None:
-        code = traceback.tb_frame.f_code
-        if "site-packages" not in code.co_filename:
-            place = f" (at {code.co_filename.rsplit('/', 1)[-1]}:{traceback.tb_lineno})"
+        file = traceback.tb_frame.f_code.co_filename
+        if not file.startswith(_NOT_THE_USERS) and "site-packages" not in file:
+            place = f" (at {file.rsplit('/', 1)[-1]}:{traceback.tb_lineno})"
         traceback = traceback.tb_next
     return place

@@ -43,6 +43,14 @@ class SdkClient:
         self._leave_script = leave_script
 
     async def send(self, call: Call) -> Exchange:
+        try:
+            return await self._exchange(call)
+        finally:
+            # Calls that end at one instant, answered or given up, hand over in the order of their names; the order in
+            # which sockets are read and closed is nobody's.
+            await self._clock.settle((call.path, call.attempt))
+
+    async def _exchange(self, call: Call) -> Exchange:
         start_us = self._clock.now_us()
         wire = Wire()
         WIRE.set(wire)
@@ -54,8 +62,6 @@ class SdkClient:
         else:
             message, first_us = await self._sdk.messages.create(**body, extra_headers=headers), None
         end_us = self._clock.now_us()
-        # Answers of one instant are handed over in the order of their names: sockets have an order of their own.
-        await self._clock.settle((call.path, call.attempt))
         return Exchange(
             _reply(message),
             _usage(message),

@@ -72,6 +72,13 @@ class SimClient:
         self._prompts: dict[str, _Prompt] = {}
 
     async def send(self, call: Call) -> Exchange:
+        try:
+            return await self._exchange(call)
+        finally:
+            # Calls that end at one instant, answered or given up, hand over in the order of their names.
+            await self._loop.settle((call.path, call.attempt))
+
+    async def _exchange(self, call: Call) -> Exchange:
         loop, emulator = self._loop, self._emulator
         identity = Identity(call.path, call.attempt)
         start_us = loop.now_us()
@@ -91,8 +98,6 @@ class SimClient:
             reusable = call.reuse_connection
         finally:
             self._pool.release(connection, loop.now_us(), reusable=reusable)
-        # Answers of one instant are handed over in the order of their names, too.
-        await loop.settle((call.path, call.attempt))
         return Exchange(answer.reply, answer.usage, start_us, connect_us, opened, headers_us, headers_us, answer.end_us)
 
     def _request(self, call: Call, identity: Identity) -> Request:

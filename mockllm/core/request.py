@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -156,13 +155,10 @@ def canonical(value: object) -> str:
     return _compact(value)
 
 
-@lru_cache(maxsize=8192)
 def _digest(*parts: str) -> bytes:
     # Lengths go first, so that no two lists of parts run together.
-    hashed = blake2b(",".join(str(len(part)) for part in parts).encode(), digest_size=_DIGEST_BYTES)
-    for part in parts:
-        hashed.update(part.encode("utf-8", "surrogatepass"))
-    return hashed.digest()
+    joined = f"{[*map(len, parts)]}{''.join(parts)}"
+    return blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
 
 
 def tool_block(definition: dict[str, Any], counter: TokenCounter) -> Block:

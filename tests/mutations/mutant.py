@@ -20,10 +20,10 @@ _LONGEST_S = 180  # a mutation may well make a test endless
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """`edits` to `file`, each an exact text and what replaces it, which break a rule; `guard` is the test that must see.
+    """A broken rule: `edits` to `file`, each an exact text and its replacement, and the test `guard` that must see it.
 
-    `name` says what is done and `why` what would go wrong unseen. The guard fails by an assertion of its own, unless
-    `shows` names the beginning of another error.
+    `name` says what is done and `why` what would go wrong unseen. `shows` is how the guard's error begins, where it is
+    no assertion.
     """
 
     name: str
@@ -60,11 +60,11 @@ def run_guards(root: Path, guards: Sequence[str]) -> subprocess.CompletedProcess
     """What pytest says of `guards` in the copy at `root`, without anything of the pytest that runs this."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_"))}
     paths = os.pathsep.join([str(root), str(root / "tests")])
-    options = ["-p", "mutations.provenance", "-p", "no:cacheprovider", "-p", "no:xdist", "-x", "-q"]
+    options = ["-p", "mutations.provenance", "-p", "no:cacheprovider", "--noconftest", "-x", "-q"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *guards],
         cwd=root,
-        env={**ours, "PYTHONPATH": paths, "COLUMNS": "400", "CI": "1"},
+        env={**ours, "PYTHONPATH": paths, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "400"},
         capture_output=True,
         text=True,
         timeout=_LONGEST_S,

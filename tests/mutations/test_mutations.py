@@ -17,6 +17,8 @@ DETERMINISM = "tests/test_determinism_guards.py"
 WARP = "tests/test_warp_guards.py"
 CORE = "tests/mockllm/core"
 CACHE = f"{CORE}/test_prompt_cache.py"
+ADMISSION = "tests/mockllm/emulator/test_admission.py"
+STORE = "tests/latlab/harness/test_store.py"
 
 MUTATIONS = (
     # Draws are keyed by what, never by when.
@@ -24,14 +26,7 @@ MUTATIONS = (
         "one shared random stream",
         "a call's luck would depend on how many calls came before it",
         "mockllm/core/draws.py",
-        (
-            ("from dataclasses import dataclass\n", "from dataclasses import dataclass\nfrom random import Random\n"),
-            ("_STEP = 2.0**-52\n", "_STEP = 2.0**-52\n_SHARED = Random(1)\n"),
-            (
-                """return uniforms(f"{self.seed}\\x1f{self.plausible}\\x1f{purpose}\\x1f{self.run}\\x1f{path}\\x1f{attempt}")""",
-                "return tuple([_SHARED.random() for _ in range(UNIFORMS_PER_KEY)])",
-            ),
-        ),
+        (("return uniforms(", 'return tuple([__import__("random").random() for _ in range(8)]) or uniforms('),),
         f"{DETERMINISM}::test_a_call_keeps_its_luck_in_whatever_order_calls_are_made",
     ),
     Mutation(
@@ -39,12 +34,9 @@ MUTATIONS = (
         "two arms would share luck only while they make the same calls in the same order",
         "mockllm/core/draws.py",
         (
-            ("_STEP = 2.0**-52\n", "_STEP = 2.0**-52\n_arrivals: list[str] = []\n"),
-            (
-                """return uniforms(f"{self.seed}\\x1f{self.plausible}\\x1f{purpose}\\x1f{self.run}\\x1f{path}\\x1f{attempt}")""",
-                "_arrivals.append(path)\n        "
-                """return uniforms(f"{self.seed}\\x1f{self.plausible}\\x1f{purpose}\\x1f{self.run}\\x1f{len(_arrivals)}")""",
-            ),
+            ("def uniforms(key: str)", "_arrivals: list[str] = []\n\n\ndef uniforms(key: str)"),
+            ("return uniforms(", "_arrivals.append(path)\n        return uniforms("),
+            ("{path}\\x1f{attempt}", "{len(_arrivals)}"),
         ),
         f"{DETERMINISM}::test_a_call_keeps_its_luck_in_whatever_order_calls_are_made",
     ),
@@ -64,10 +56,9 @@ MUTATIONS = (
         "a scenario that asks once more in one arm would have other luck from there on",
         "latlab/lab.py",
         (
-            ("        self.tool_runs = 0\n", "        self.tool_runs = self._draw = 0\n"),
             (
-                """return self._draws.uniforms(f"scenario:{name}", path)""",
-                """self._draw += 1\n        return self._draws.uniforms("scenario", path, self._draw)""",
+                'self._draws.uniforms(f"scenario:{name}", path)',
+                'self._draws.uniforms("scenario", path, len(self._luck))',
             ),
         ),
         f"{DETERMINISM}::test_more_draws_of_a_scenario_shift_none_of_its_others",
@@ -98,6 +89,18 @@ MUTATIONS = (
         ),
         f"{DETERMINISM}::test_a_run_is_the_same_whatever_ran_before_it",
     ),
+    Mutation(
+        "luck by the place in a batch",
+        "another executor, or a resumed study, would measure other runs",
+        "latlab/harness/executors.py",
+        (
+            (
+                "Draws(self._plan.seed, number, batch.plausible)",
+                "Draws(self._plan.seed, batch.numbers.index(number), batch.plausible)",
+            ),
+        ),
+        f"{DETERMINISM}::test_a_run_is_the_same_in_whatever_batch_it_is_made",
+    ),
     # Same-instant arrivals are admitted in the order of their names.
     Mutation(
         "no tie rule at the gate",
@@ -127,13 +130,30 @@ MUTATIONS = (
         (("        await self._clock.settle((identity.path, identity.attempt))\n", ""),),
         f"{WARP}::test_sim_and_warp_measure_the_same[plain]",
     ),
+    Mutation(
+        "sim hands over answers in the order in which they were planned",
+        "an agent that does whatever is answered first would do another thing in warp",
+        "latlab/worlds/sim.py",
+        (("            await self._loop.settle((call.path, call.attempt))\n", "            pass\n"),),
+        f"{DETERMINISM}::test_answers_that_end_at_one_instant_are_handed_over_in_the_order_of_their_names",
+    ),
+    Mutation(
+        "warp hands over answers in the order in which sockets wake",
+        "the same, behind the real SDK",
+        "latlab/worlds/sdk_client.py",
+        (("            await self._clock.settle((call.path, call.attempt))\n", "            pass\n"),),
+        "tests/latlab/worlds/test_equality.py::test_agents_in_step_have_equal_figures_turn_after_turn",
+    ),
     # Sleep to absolute deadlines.
     Mutation(
         "a server that sleeps between its writes",
         "every write's own time would be added to all that follow, as mock servers do that run slow",
         "mockllm/server.py",
         (
-            ("            for at_us, data in writes:\n", "            said_us = 0\n            for at_us, data in writes:\n"),
+            (
+                "            for at_us, data in writes:\n",
+                "            said_us = 0\n            for at_us, data in writes:\n",
+            ),
             (
                 "await emulator.clock.sleep_until(answer.admitted_us + at_us)\n",
                 "await emulator.clock.sleep_until(emulator.clock.now_us() + at_us - said_us)\n"
@@ -180,14 +200,8 @@ MUTATIONS = (
         "a clock that jumps while a job runs",
         "a job's result would arrive as late as the machine is busy",
         "mockllm/clock/warp_loop.py",
-        (
-            (
-                "            if not self._loop._await_job():  # noqa: SLF001  # the two classes are one mechanism\n"
-                "                self._loop._end_instant(timeout)",
-                "            self._loop._await_job()\n            self._loop._end_instant(timeout)",
-            ),
-        ),
-        f"{WARP}::test_time_stands_still_while_a_job_runs",
+        (("if not self._loop._await_job():", "if not self._loop._await_job() or timeout:"),),
+        "tests/mockllm/clock/test_warp_loop.py::test_no_time_passes_while_a_job_works",
     ),
     Mutation(
         "random not seeded for a run",
@@ -220,15 +234,15 @@ MUTATIONS = (
         "a digest of milliseconds",
         "two machines that differ by two microseconds would print the same",
         "latlab/harness/store.py",
-        (("*(figures or ()))).encode()", "*[n // 1000 for n in figures or ()])).encode()"),),
-        f"{DETERMINISM}::test_a_digest_sees_two_microseconds_in_one_row[runs-total_us]",
+        (("repr(row).encode()", "repr([n // 1000 if isinstance(n, int) else n for n in row]).encode()"),),
+        f"{STORE}::test_an_edit_of_two_microseconds_in_one_row_changes_the_digest[runs]",
     ),
     Mutation(
         "a digest without the calls",
         "calls could differ where their sums do not",
         "latlab/harness/store.py",
-        (("            hashed.update(repr((arm, run, *call)).encode())\n", "            pass\n"),),
-        f"{DETERMINISM}::test_a_digest_sees_two_microseconds_in_one_row[calls-ttft_us]",
+        (("(_EVERY_FITTED_RUN, _EVERY_CALL)", "(_EVERY_FITTED_RUN,)"),),
+        f"{STORE}::test_an_edit_of_two_microseconds_in_one_row_changes_the_digest[calls]",
     ),
     Mutation(
         "a digest in order of arrival",
@@ -239,7 +253,7 @@ MUTATIONS = (
                 "PRIMARY KEY (arm, plausible, run)\n) STRICT, WITHOUT ROWID;",
                 "PRIMARY KEY (arm, plausible, run)\n) STRICT;",
             ),
-            (" ORDER BY arm, plausible, run", " ORDER BY rowid"),
+            ("WHERE plausible = 0 ORDER BY arm, run", "WHERE plausible = 0 ORDER BY rowid"),
         ),
         f"{DETERMINISM}::test_a_digest_is_the_same_in_whatever_order_runs_arrive",
     ),
@@ -247,7 +261,7 @@ MUTATIONS = (
         "calls in the order of their hashes",
         "another PYTHONHASHSEED would print another digest",
         "latlab/harness/store.py",
-        (("for arm, run, call in self.calls():", "for arm, run, call in set(self.calls()):"),),
+        (("for row in self._select(rows):", "for row in set(self._select(rows)):"),),
         f"{DETERMINISM}::test_the_order_of_hashes_changes_nothing",
     ),
     Mutation(
@@ -269,21 +283,36 @@ MUTATIONS = (
         "an entry that can be read at once",
         "calls made at the same time would hit what none of them has been answered for yet",
         "mockllm/core/prompt_cache.py",
-        (("if held is not None and held.readable_us <= now_us < held.expires_us:", "if held is not None and now_us < held.expires_us:"),),
+        (
+            (
+                "if held is not None and held.readable_us <= now_us < held.expires_us:",
+                "if held is not None and now_us < held.expires_us:",
+            ),
+        ),
         f"{CACHE}::test_an_entry_is_readable_only_once_the_first_response_begins",
     ),
     Mutation(
         "an entry that can be read from its admission",
         "the same, decided by whoever writes it",
         "mockllm/emulator/admission.py",
-        (("self.cache.write(request, now_us, now_us + timeline.first_us)", "self.cache.write(request, now_us, now_us)"),),
-        "tests/mockllm/test_server.py::test_identical_calls_at_once_all_miss_and_one_after_the_first_byte_hits",
+        (
+            (
+                "self.cache.write(request, now_us, now_us + timeline.first_us)",
+                "self.cache.write(request, now_us, now_us)",
+            ),
+        ),
+        f"{ADMISSION}::test_a_prefix_can_be_read_from_the_instant_at_which_the_first_answer_begins",
     ),
     Mutation(
         "a read that does not renew",
         "a conversation in use would lose its cache after five minutes",
         "mockllm/core/prompt_cache.py",
-        (("                    held.expires_us = now_us + held.ttl_us\n                    return", "                    return"),),
+        (
+            (
+                "                    held.expires_us = now_us + held.ttl_us\n                    return",
+                "                    return",
+            ),
+        ),
         f"{CACHE}::test_each_read_renews_the_entry_that_it_read_for_the_entrys_own_life",
     ),
     Mutation(
@@ -312,7 +341,7 @@ MUTATIONS = (
         "caching would look better than it is",
         "mockllm/core/timeline.py",
         (("            + self._cached * cached_tokens\n", ""),),
-        f"{CORE}/test_timeline.py::test_the_median_first_token_is_the_profiles_formula",
+        f"{DETERMINISM}::test_tokens_that_are_read_from_the_cache_take_their_own_time",
     ),
     Mutation(
         "the prices of the two writes exchanged",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mockllm.core.profile import ProfileError, parse_profile
 
 Recorder = Callable[..., Recording]
 ROOT = Path(__file__).resolve().parents[3]
+ENDS = re.compile(r"\[[-+.e0-9]+, [-+.e0-9]+\]")
 CSV = "epoch_ttft_scaling.csv"
 FITTED = {"claude-sonnet-5": "Claude Sonnet 5", "claude-opus-5": "Claude Opus 5"}
 
@@ -40,8 +42,19 @@ def refitted(
 def test_a_shipped_profile_is_what_the_command_in_its_header_writes(
     refitted: tuple[str, FitReport, bytes],
 ) -> None:
-    name, _, written = refitted
-    assert written == (ROOT / "profiles" / f"{name}.toml").read_bytes()
+    name, report, written = refitted
+    shipped = (ROOT / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
+    # All but the ends of bootstrapped intervals, to the byte. Of 200 resamples one or two have a likelihood with two
+    # summits, and there the last digit of a processor's logarithm may decide between them.
+    assert ENDS.sub("[…]", written.decode()) == ENDS.sub("[…]", shipped)
+    for (path, ours), (_, theirs) in zip(
+        report.profile.parameters(), parse_profile(shipped, name).parameters(), strict=True
+    ):
+        if ours.interval is None or theirs.interval is None:
+            assert ours.interval is theirs.interval
+            continue
+        width = theirs.interval[1] - theirs.interval[0]
+        assert ours.interval == pytest.approx(theirs.interval, abs=0.25 * width), path
 
 
 @pytest.mark.slow

@@ -27,9 +27,7 @@ MODELS = pytest.mark.parametrize("model", [PLAIN, SPIKY, MIXED], ids=["plain", "
 
 
 def test_the_line_adds_what_each_prompt_term_costs() -> None:
-    model = TtftModel(
-        intercept_s=1.0, uncached_s_per_1k=0.1, cached_s_per_1k=0.01, sigma=0.1, uncached_s_per_1k2=0.001
-    )
+    model = TtftModel(intercept_s=1.0, uncached_s_per_1k=0.1, cached_s_per_1k=0.01, sigma=0.1, uncached_s_per_1k2=0.001)
     assert model.line(np.array([10.0]), np.array([20.0])) == pytest.approx([1.0 + 1.0 + 0.2 + 0.1])
 
 

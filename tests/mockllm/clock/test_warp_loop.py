@@ -253,7 +253,7 @@ def test_a_deadlock_is_an_error_that_names_who_waits() -> None:
         await asyncio.sleep(1.5)
         await asyncio.Event().wait()
 
-    with pytest.raises(DeadlockError, match=r"^deadlock at 1.500000 s: nothing can wake .*whole at "):
+    with pytest.raises(DeadlockError, match=r"^deadlock at 1.500000 s: nothing can wake .*main at test_warp_loop.py:"):
         run(main)
 
 

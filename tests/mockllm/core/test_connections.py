@@ -140,7 +140,7 @@ RELEASE = st.tuples(st.just("release"), PAUSES_US, st.integers(0, 5), st.sampled
 SCHEDULES = st.lists(TAKE | RELEASE, min_size=1, max_size=25)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(start_us=st.integers(0, 10**9), schedule=SCHEDULES, most_idle=st.sampled_from([1, 2, 100]))
 def test_any_schedule_takes_the_connections_that_the_library_takes(start_us, schedule, most_idle) -> None:
     asyncio.run(_compare(start_us, schedule, most_idle))

@@ -325,4 +325,4 @@ def tokens_of(words: str) -> int:
 
 
 TestCacheAgainstPlainLists = CacheAgainstPlainLists.TestCase
-TestCacheAgainstPlainLists.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestCacheAgainstPlainLists.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

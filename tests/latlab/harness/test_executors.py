@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from latlab.declaration import configure
+from latlab.harness.executors import Batch, Executor, Plan, inline, processes
+from latlab.harness.store import RunKey
+from latlab.harness.study import StudyError
+from latlab.worlds.run import Outcome
+from mockllm.core.profile import ProfileError
+from studies_for_tests import scenario_file, write_profile
+
+BATCHES = [Batch(arm, plausible, numbers) for arm in (0, 1) for plausible in (0, 1) for numbers in ((0, 1), (2,))]
+DIES_ONCE = """
+import os, pathlib
+folder = pathlib.Path({folder!r})
+number = int(lab.uniforms('which')[0] * 1e9)
+if len(list(folder.iterdir())) > 3:
+    os.kill(os.getpid(), 9)
+(folder / str(number)).touch()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _path_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+def a_plan(folder: Path, body: str | None = None, world: str = "sim") -> Plan:
+    profile = write_profile(folder / "p.toml").read_bytes()
+    configs = tuple([configure({"streaming": streaming}) for streaming in (False, True)])
+    return Plan(str(scenario_file(folder / "mine", body)), world, "p.toml", profile, configs, 7, ("streaming",))
+
+
+def carried_out(executor: Executor, plan: Plan, batches: Sequence[Batch]) -> dict[RunKey, Outcome]:
+    return {key: outcome for portion in executor(plan, batches) for key, outcome in portion}
+
+
+def test_inline_carries_out_every_run_once_and_hands_each_over_as_it_is_finished(tmp_path: Path) -> None:
+    portions = list(inline(a_plan(tmp_path), BATCHES))
+    assert [len(portion) for portion in portions] == [1] * 12
+    keys = [key for ((key, _),) in portions]
+    assert sorted(keys) == sorted(RunKey(one.arm, one.plausible, n) for one in BATCHES for n in one.numbers)
+
+
+def test_a_runs_figures_do_not_depend_on_what_was_run_before_it(tmp_path: Path) -> None:
+    plan = a_plan(tmp_path)
+    assert carried_out(inline, plan, BATCHES) == carried_out(inline, plan, BATCHES[::-1])
+    alone = carried_out(inline, plan, [Batch(1, 1, (2,))])
+    assert alone[RunKey(1, 1, 2)] == carried_out(inline, plan, BATCHES)[RunKey(1, 1, 2)]
+
+
+def test_runs_profiles_seeds_and_arms_differ(tmp_path: Path) -> None:
+    plan = a_plan(tmp_path)
+    outcomes = carried_out(inline, plan, BATCHES)
+    assert len({outcome.run for outcome in outcomes.values()}) == len(outcomes)
+    other = carried_out(inline, Plan(*[*_fields(plan)[:5], 8, plan.toggles]), BATCHES)
+    assert not {outcome.run for outcome in outcomes.values()} & {outcome.run for outcome in other.values()}
+
+
+def _fields(plan: Plan) -> list[object]:
+    return [getattr(plan, name) for name in Plan.__dataclass_fields__]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", ["sim", "warp"])
+def test_processes_measure_what_inline_measures_in_any_order(tmp_path: Path, world: str) -> None:
+    plan = a_plan(tmp_path, world=world)
+    assert carried_out(processes, plan, BATCHES[::-1]) == carried_out(inline, plan, BATCHES)
+
+
+def test_inline_stops_a_batch_at_a_run_that_shows_that_no_run_can_end(tmp_path: Path) -> None:
+    portions = list(inline(a_plan(tmp_path, "await asyncio.Event().wait()"), [Batch(0, 0, tuple(range(25)))]))
+    ((_, outcome),) = portions[0]
+    assert len(portions) == 1
+    assert outcome.hopeless
+
+
+@pytest.mark.slow
+def test_a_worker_stops_a_batch_at_a_run_that_shows_that_no_run_can_end(tmp_path: Path) -> None:
+    plan = a_plan(tmp_path, "await asyncio.Event().wait()")
+    (portion,) = processes(plan, [Batch(0, 0, tuple(range(25)))])
+    assert [key for key, _ in portion] == [RunKey(0, 0, 0)]
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_is_one_line_after_what_was_finished(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    plan = a_plan(tmp_path, DIES_ONCE.format(folder=str(seen)))
+    kept: dict[RunKey, Outcome] = {}
+
+    def keep(portions: Iterator[list[tuple[RunKey, Outcome]]]) -> None:
+        for portion in portions:
+            kept.update(portion)
+
+    with pytest.raises(StudyError, match="a worker process ended abruptly; what was finished is kept"):
+        keep(processes(plan, [Batch(0, 0, (n,)) for n in range(30)]))
+    assert kept
+    assert all(outcome.error is None for outcome in kept.values())
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+def test_a_pool_that_is_closed_early_ends_workers_that_never_would(tmp_path: Path) -> None:
+    # The second run of all is a loop without any await, which no clock can see.
+    plan = a_plan(tmp_path, f"import os\ntry:\n    os.mkdir({str(tmp_path / 'first')!r})\nexcept OSError:\n    while 1: pass")
+    portions = processes(plan, [Batch(0, 0, (n,)) for n in range(6)])
+    assert len(next(portions)) == 1
+    portions.close()
+    assert not multiprocessing.active_children()
+
+
+def test_a_plan_whose_profile_is_broken_is_refused_before_any_run(tmp_path: Path) -> None:
+    plan = a_plan(tmp_path)
+    broken = Plan(*[*_fields(plan)[:3], b"name = 1", *_fields(plan)[4:]])
+    with pytest.raises(ProfileError):
+        next(inline(broken, BATCHES))
