@@ -118,8 +118,8 @@ class Lab:
             check_path(f"{name}/turn-999/tool-99")
         except BadCallPathError:
             raise ScenarioError(
-                f"lab.chat(name={name!r}): no name for a chat; use letters, digits and . _ ~ -, joined by /, and at most "
-                "80 of them"
+                f"lab.chat(name={name!r}): no name for a chat; use letters, digits and . _ ~ -, joined by /, "
+                "and at most 80 of them"
             ) from None
         self._chats.add(name)
         self._tools.update({tool.name: tool for tool in tools})

@@ -60,7 +60,8 @@ def build_app(emulator: Emulator, *, connection_setup: bool) -> web.Application:
 
 def build_runner(app: web.Application) -> web.AppRunner:
     """A runner with no access log, for which a vanished client ends its handler and a stop waits for no answer."""
-    return web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
+    # The shortest wait there is: aiohttp takes a timeout of 0 for none.
+    return web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1e-3)
 
 
 class _Messages:

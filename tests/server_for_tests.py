@@ -12,6 +12,7 @@ import httpx2
 from aiohttp import web
 from anthropic import AsyncAnthropic
 from anthropic._base_client import get_platform
+from profiles_for_tests import make_profile
 
 from mockllm.clock.warp_loop import WarpLoop
 from mockllm.core.draws import Draws
@@ -20,7 +21,6 @@ from mockllm.core.reply import Script
 from mockllm.core.request import Request
 from mockllm.emulator.admission import Answer, Emulator
 from mockllm.server import build_app, build_runner
-from profiles_for_tests import make_profile
 
 __all__ = ["MODEL", "Recorder", "Served", "in_warp", "letters"]
 
@@ -78,9 +78,7 @@ def in_warp(
     """What `talk` returns, run to its end in virtual time on a loop, a server and a client of its own."""
     loop = WarpLoop()
     try:
-        return loop.run_until_complete(
-            _serve(talk, loop, profile or make_profile(), speak, connection_setup, seed)
-        )
+        return loop.run_until_complete(_serve(talk, loop, profile or make_profile(), speak, connection_setup, seed))
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

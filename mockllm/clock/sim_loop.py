@@ -90,6 +90,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         # By identity, and not a set: those still open at the end are closed in the order of their opening.
         self._generators: WeakValueDictionary[int, AsyncGenerator[Any, Any]] = WeakValueDictionary()
         self._no_context = Context()
+        self._here = 0  # what happened at this instant so far
 
     # The clock
 
@@ -99,19 +100,26 @@ class SimLoop(asyncio.AbstractEventLoop):
     def time(self) -> float:
         return self._env.now / 1e6
 
-    def sleep_until(self, at_us: int) -> asyncio.Future[None]:
-        future: asyncio.Future[None] = asyncio.Future(loop=self)
-        delay_us = at_us - self._env.now
+    async def sleep_until(self, at_us: int) -> None:
+        env = self._env
+        delay_us = at_us - env.now
         if delay_us <= 0:
-            future.set_result(None)
+            self._count(1)
+        elif not self._ready and not self._gate and env.peek() > at_us:
+            _Timer(env, delay_us, _pass)
+            self._move()
         else:
+            future: asyncio.Future[None] = asyncio.Future(loop=self)
             # By way of a callback, as every timer of asyncio's own loops, so that ties fall as they do in warp.
             handle = _Handle(finish, (future,), self._no_context, 0.0)
-            _Timer(self._env, delay_us, lambda _: self._ready.append(handle))
-        return future
+            _Timer(env, delay_us, lambda _: self._ready.append(handle))
+            await future
 
-    def settle(self, key: Key) -> asyncio.Future[None]:
-        return self._gate.wait(key, asyncio.Future(loop=self))
+    async def settle(self, key: Key) -> None:
+        if self._ready or self._gate or self._env.peek() <= self._env.now:
+            await self._gate.wait(key, asyncio.Future(loop=self))
+        else:
+            self._count(1)
 
     # What asyncio asks of a loop
 
@@ -187,14 +195,11 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def _drive(self, task: asyncio.Future[Any]) -> None:
         ready, env, gate = self._ready, self._env, self._gate
-        here = 0
         while not task.done():
             while env.peek() <= env.now:
                 env.step()
             if ready:
-                here += len(ready)
-                if here > MOST_CALLBACKS_PER_INSTANT:
-                    raise endless_instant(env.now)
+                self._count(len(ready))
                 for _ in range(len(ready)):
                     handle = ready.popleft()
                     if not handle.dropped:
@@ -202,13 +207,24 @@ class SimLoop(asyncio.AbstractEventLoop):
             elif gate:
                 gate.open()
             else:
-                due = env.peek()
-                if due == simpy.core.Infinity:
-                    raise DeadlockError(f"deadlock at {env.now / 1e6:.6f} s: nothing can wake {waiting_tasks(self)}")
-                if due > MOST_VIRTUAL_US:
-                    raise endless_time(due)
-                here = 0
-                env.step()
+                self._move()
+
+    def _move(self) -> None:
+        """Let time reach the next timer, and fire it."""
+        env = self._env
+        due = env.peek()
+        if due > MOST_VIRTUAL_US:
+            if due == simpy.core.Infinity:
+                raise DeadlockError(f"deadlock at {env.now / 1e6:.6f} s: nothing can wake {waiting_tasks(self)}")
+            raise endless_time(due)
+        self._here = 0
+        env.step()
+
+    def _count(self, callbacks: int) -> None:
+        self._here += callbacks
+        if self._here > MOST_CALLBACKS_PER_INSTANT:
+            self._here = 0  # the loop goes on for as long as its tasks take to end
+            raise endless_instant(self._env.now)
 
     def _end_the_rest(self) -> None:
         left = [task for task in asyncio.all_tasks(self) if not task.done()]
@@ -225,6 +241,10 @@ class SimLoop(asyncio.AbstractEventLoop):
     def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
         if not self._closed:
             self.create_task(generator.aclose())
+
+
+def _pass(_: Event) -> None:
+    """What a timer calls when whoever set it is still running."""
 
 
 def _run(handle: _Handle) -> None:

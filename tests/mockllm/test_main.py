@@ -72,9 +72,7 @@ def test_a_taken_port_is_one_line_and_exit_code_2(
 
 def test_serve_says_where_it_is_on_one_line_and_ctrl_c_ends_it_cleanly() -> None:
     command = [sys.executable, "-m", "mockllm", "serve", "--port", "0", "--profile", shipped()[0]]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as serving:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as serving:
         assert serving.stdout is not None
         ready = json.loads(serving.stdout.readline())
         host, _, port = ready["url"].removeprefix("http://").partition(":")

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from profiles_for_tests import make_profile
+
 from mockllm.profile_listing import describe, list_shipped
 from mockllm.profiles import load, shipped
-from profiles_for_tests import make_profile
 
 
 def test_the_list_has_a_line_for_every_shipped_profile() -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import anthropic
 import pytest
+from profiles_for_tests import make_profile
+from server_for_tests import MODEL, Recorder, Served, in_warp, letters
 
 from mockllm.core.connections import SetupCost
 from mockllm.core.identity import CALL_HEADER
 from mockllm.core.reply import Script
 from mockllm.core.request import Request
-from profiles_for_tests import make_profile
-from server_for_tests import MODEL, Recorder, Served, in_warp, letters
 
 HEADERS = {"x-api-key": "key", "anthropic-version": "2023-06-01"}
 CACHED = {"type": "ephemeral"}
@@ -214,7 +214,7 @@ def test_a_moving_marker_keeps_its_hits_and_strings_equal_lists() -> None:
         )
         two = await served.create(
             system="Be brief.",
-            messages=[{"role": "user", "content": first}, {"role": "user", "content": [user(second, CACHED)["content"][0]]}],
+            messages=[{"role": "user", "content": first}, user(second, CACHED)],
         )
         return [parts(one.usage), parts(two.usage)]
 
@@ -346,7 +346,9 @@ def test_filling_the_cache_ahead_says_nothing_and_is_read_later() -> None:
         ),
     ],
 )
-def test_the_sdk_raises_the_class_of_each_error(fields: Any, error: type[anthropic.APIStatusError], message: str) -> None:
+def test_the_sdk_raises_the_class_of_each_error(
+    fields: Any, error: type[anthropic.APIStatusError], message: str
+) -> None:
     async def talk(served: Served) -> anthropic.APIStatusError:
         with pytest.raises(error) as caught:
             await served.create(**fields)

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from profiles_for_tests import make_profile
 
 from mockllm.core.profile import Profile
 from mockllm.serving import AddressError, check_host, serve
-from profiles_for_tests import make_profile
 
 ASKED = {"model": "test-model", "max_tokens": 3, "messages": [{"role": "user", "content": "Is it late?"}]}
 HEADERS = {"x-api-key": "key", "anthropic-version": "2023-06-01"}

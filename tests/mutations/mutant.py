@@ -22,8 +22,7 @@ _LONGEST_S = 180  # a mutation may well make a test endless
 class Mutation:
     """A broken rule: `edits` to `file`, each an exact text and its replacement, and the test `guard` that must see it.
 
-    `name` says what is done and `why` what would go wrong unseen. `shows` is how the guard's error begins, where it is
-    no assertion.
+    `name` says what is done, and `why` what would go wrong unseen.
     """
 
     name: str
@@ -31,7 +30,6 @@ class Mutation:
     file: str
     edits: tuple[tuple[str, str], ...]
     guard: str
-    shows: str = ""
 
 
 def copy_project(folder: Path) -> Path:
@@ -60,6 +58,7 @@ def run_guards(root: Path, guards: Sequence[str]) -> subprocess.CompletedProcess
     """What pytest says of `guards` in the copy at `root`, without anything of the pytest that runs this."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_"))}
     paths = os.pathsep.join([str(root), str(root / "tests")])
+    # No plugin and no conftest: no guard needs them, and each would cost every mutation its start.
     options = ["-p", "mutations.provenance", "-p", "no:cacheprovider", "--noconftest", "-x", "-q"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *guards],

@@ -10,6 +10,7 @@ from typing import Any
 import anthropic
 import httpx2
 import pytest
+from profiles_for_tests import make_profile
 
 from latlab.config import BenchmarkConfig
 from latlab.worlds.agent_transport import AgentTransport, Traffic
@@ -18,7 +19,6 @@ from latlab.worlds.warp import run_warp_agent
 from mockllm.core.clock import Key
 from mockllm.core.draws import Draws
 from mockllm.core.identity import CALL_HEADER, check_path
-from profiles_for_tests import make_profile
 
 MARK = {"type": "ephemeral"}
 ASKED: dict[str, Any] = {"model": "test-model", "max_tokens": 50, "messages": [{"role": "user", "content": "Hi ü"}]}
@@ -110,7 +110,11 @@ def test_what_was_not_toggled_is_left_as_the_agent_has_it() -> None:
 
 
 def test_off_takes_the_agents_own_markers_away() -> None:
-    body = {**marked(ASKED), "cache_control": MARK, "system": [{"type": "text", "text": "Be brief", **{"cache_control": MARK}}]}
+    body = {
+        **marked(ASKED),
+        "cache_control": MARK,
+        "system": [{"type": "text", "text": "Be brief", "cache_control": MARK}],
+    }
     sent, _ = send(body, toggles={"cache_control": "off"})
     assert "cache_control" not in sent.requests[0].content.decode()
 

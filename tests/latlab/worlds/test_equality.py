@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from profiles_for_tests import make_profile
 
 from latlab import Lab, Script, Tool, ToolCall, ToolResult
 from latlab.config import BenchmarkConfig
@@ -25,7 +26,6 @@ from mockllm.core.distributions import Constant, Lognormal
 from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile
 from mockllm.profiles import load
-from profiles_for_tests import make_profile
 
 RUNS = range(5)
 SHIPPED = {target.name: target for target in list_scenarios()}

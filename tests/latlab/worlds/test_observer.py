@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from server_for_tests import Served, in_warp
 
 from latlab.worlds.observer import AnswerObserver
 from mockllm.core.reply import Script
 from mockllm.core.usage import Usage
-from server_for_tests import Served, in_warp
 
 HEADERS = {"x-api-key": "key", "anthropic-version": "2023-06-01"}
 TOOL = {"name": "look", "description": "Looks.", "input_schema": {"type": "object"}}
@@ -51,10 +51,8 @@ def record(script: Script) -> tuple[list[tuple[int, bytes]], Any]:
             "cache_control": {"type": "ephemeral"},
             "messages": [{"role": "user", "content": "look " * 2000}],
         }
-        chunks = []
         async with served.http.stream("POST", "/v1/messages", json=body, headers=HEADERS) as response:
-            async for chunk in response.aiter_raw():
-                chunks.append((served.loop.now_us(), chunk))
+            chunks = [(served.loop.now_us(), chunk) async for chunk in response.aiter_raw()]
         del body["stream"]
         # Half an hour later the cache has forgotten it, so the same question has the same usage.
         await asyncio.sleep(1800)

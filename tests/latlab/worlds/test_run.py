@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from profiles_for_tests import make_profile
 
 from latlab import LatlabError
 from latlab.client import CallRecord
@@ -12,7 +13,6 @@ from latlab.worlds.run import failure, live, record_run
 from latlab.worlds.sim import run_sim
 from mockllm.clock.instants import DeadlockError
 from mockllm.core.draws import Draws
-from profiles_for_tests import make_profile
 
 
 def call(path: str, attempt: int = 0, read: int = 0, opened: int = 0, cost: int = 0) -> CallRecord:
@@ -38,8 +38,11 @@ def test_a_run_that_showed_nothing_is_seen_when_it_ends() -> None:
 
 
 def test_a_failure_of_the_scenario_is_one_line_with_its_place() -> None:
-    try:
+    def fail() -> None:
         raise LookupError("no\n  such thing")
+
+    try:
+        fail()
     except LookupError as error:
         outcome = failure(error)
     assert outcome.run is None

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import pytest
+from profiles_for_tests import make_profile
 
 from latlab import Lab, Script, Tool
 from latlab.client import CallRecord
@@ -19,7 +20,6 @@ from mockllm.core.connections import SetupCost
 from mockllm.core.distributions import Constant
 from mockllm.core.draws import Draws
 from mockllm.core.identity import Identity
-from profiles_for_tests import make_profile
 
 LOOK = Tool("look", "Looks.", {"type": "object"}, Constant(0.25))
 

@@ -8,14 +8,14 @@ import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles_for_tests import make_profile
+from server_for_tests import Served, in_warp
 
 from latlab.worlds.transport import WIRE, NamingTransport, Wire
 from mockllm.clock.warp_loop import WarpLoop
 from mockllm.core.connections import SetupCost
 from mockllm.core.draws import Draws
 from mockllm.core.identity import CALL_HEADER, Identity
-from profiles_for_tests import make_profile
-from server_for_tests import Served, in_warp
 
 SETUP = SetupCost(make_profile().connection)
 DRAWS = Draws(1, 0)

@@ -243,11 +243,11 @@ def test_a_deadlock_is_an_error_that_names_who_waits() -> None:
 
 def test_a_run_that_never_ends_is_an_error_in_no_time() -> None:
     async def ticking(loop: SimLoop) -> None:
-        while True:
+        while True:  # noqa: ASYNC110  # it waits for nothing
             await asyncio.sleep(60)
 
     async def spinning(loop: SimLoop) -> None:
-        while True:
+        while True:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     async def forever(loop: SimLoop) -> None:

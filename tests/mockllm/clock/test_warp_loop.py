@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-import os
 import socket
 import threading
 import time
@@ -273,11 +272,11 @@ def test_a_read_that_nobody_answers_is_a_deadlock() -> None:
 
 def test_a_run_that_never_ends_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     async def ticking(loop: WarpLoop) -> None:
-        while True:
+        while True:  # noqa: ASYNC110  # it waits for nothing
             await asyncio.sleep(60)
 
     async def spinning(loop: WarpLoop) -> None:
-        while True:
+        while True:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     async def forever(loop: WarpLoop) -> None:
@@ -318,9 +317,9 @@ def test_fifty_runs_leave_no_file_open(tmp_path: Path) -> None:
 def open_files() -> list[str]:
     """What every descriptor of this process leads to, pipes and sockets by kind alone."""
     kinds = []
-    for name in os.listdir("/proc/self/fd"):
+    for link in Path("/proc/self/fd").iterdir():
         try:
-            kinds.append(os.readlink(f"/proc/self/fd/{name}").split(":")[0])
+            kinds.append(str(link.readlink()).split(":")[0])
         except FileNotFoundError:
             continue
     return sorted(kinds)

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from anthropic.types import ModelInfo
+from profiles_for_tests import make_profile
 
 from mockllm.protocols.anthropic_models import model_info, model_list
-from profiles_for_tests import make_profile
 
 
 def test_an_entry_has_every_field_that_the_sdk_s_strict_mode_demands() -> None:

@@ -4,20 +4,18 @@ import json
 from typing import Any
 
 import pytest
+from profiles_for_tests import make_profile
 
-from mockllm.core.profile import Tokens
 from mockllm.core.request import Prefix, TokenCounter, system_block, text_block, tool_block, tool_result_block
 from mockllm.protocols.anthropic_body import read_body
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.anthropic_prompt import Prompt, render
-from profiles_for_tests import make_profile
 
 COUNTER = TokenCounter(make_profile().tokens)
 TOOL = {"name": "look", "description": "Look it up", "input_schema": {"type": "object"}}
 CACHED = {"type": "ephemeral"}
 CALL = {"type": "tool_use", "id": "t", "name": "look", "input": {"b": 1, "a": 2}}
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
-assert isinstance(make_profile().tokens, Tokens)
 
 
 def prompt(**fields: Any) -> Prompt:
@@ -121,9 +119,9 @@ def test_tool_choice_thinking_and_images_invalidate_the_messages_alone(fields: d
 
 
 def test_what_is_the_default_invalidates_nothing() -> None:
-    assert hashes(tools=[TOOL], tool_choice={"type": "auto"}, thinking={"type": "disabled"}, speed="standard") == hashes(
-        tools=[TOOL]
-    )
+    assert hashes(
+        tools=[TOOL], tool_choice={"type": "auto"}, thinking={"type": "disabled"}, speed="standard"
+    ) == hashes(tools=[TOOL])
 
 
 def test_speed_invalidates_the_system_prompt_and_what_follows() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from profiles_for_tests import make_profile
 
 from mockllm.core.identity import Identity
 from mockllm.core.reply import Reply, Script, ToolUse, compose
@@ -13,7 +14,6 @@ from mockllm.core.request import TokenCounter, write_out
 from mockllm.core.timeline import Flush
 from mockllm.core.usage import Usage
 from mockllm.protocols import anthropic_reply
-from profiles_for_tests import make_profile
 
 COUNTER = TokenCounter(make_profile().tokens)
 USAGE = Usage(input_tokens=7, read_tokens=50, write_5m_tokens=3, write_1h_tokens=11, output_tokens=0)
@@ -130,7 +130,9 @@ def test_a_stream_tells_the_whole_message_in_order(
 def test_each_flush_carries_its_tokens_share_of_the_text(tokens: int, sizes: list[int], gaps: list[int]) -> None:
     reply = reply_of(Script(tokens))
     flushes = flushes_of(reply, sizes, gaps)
-    deltas = [(at_us, e["delta"]["text"]) for at_us, e in events_of(reply, flushes) if e["type"] == "content_block_delta"]
+    deltas = [
+        (at_us, e["delta"]["text"]) for at_us, e in events_of(reply, flushes) if e["type"] == "content_block_delta"
+    ]
     reached = list(accumulate(len(text) for _, text in deltas))
     assert [at_us for at_us, _ in deltas] == [flush.at_us for flush in flushes]
     assert reached == [4 * told for told in accumulate(flush.tokens for flush in flushes)]
