@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -126,6 +127,9 @@ def main() -> None:
     """Run the command; whatever goes wrong on purpose is one line on standard error and an exit code."""
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # some releases of typer make Ctrl-C this code themselves, without a word
+            code = _fail("interrupted", INTERRUPTED)
+        sys.stdout.flush()
     except _UsageError as error:
         code = _usage(error)
     except (LatlabError, MockLLMError) as error:
@@ -134,6 +138,9 @@ def main() -> None:
         code = _fail(str(error), INTERRUPTED if isinstance(error, InterruptedStudyError) else BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
         code = _fail("interrupted", INTERRUPTED)
+    except OSError as error:  # of files, each is told where it is opened: this is where the output goes to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left of it, the interpreter writes as it ends
+        code = _fail(f"standard output: {error.strerror}; what was measured is kept", BAD_INPUT)
     sys.exit(code or 0)
 
 

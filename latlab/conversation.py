@@ -64,10 +64,10 @@ class Chat:
     """A conversation: system prompt and tools, fixed, and turns, which are only ever appended.
 
     `name` is its part of every call path; `calls` and `rounds` count the calls made and the rounds of
-    tool calls. Worlds keep what they derive from a chat by how many turns it has.
+    tool calls; `unmatched` holds the ids of tool calls that have no result yet, and of results that nobody asked for. Worlds keep what they derive from a chat by how many turns it has.
     """
 
-    __slots__ = ("calls", "name", "rounds", "system", "tools", "turns")
+    __slots__ = ("calls", "name", "rounds", "system", "tools", "turns", "unmatched")
 
     def __init__(self, name: str, system: Content, tools: Sequence[Tool]) -> None:
         self.name = name
@@ -76,6 +76,7 @@ class Chat:
         self.turns: list[Turn] = []
         self.calls = 0
         self.rounds = 0
+        self.unmatched: set[str] = set()
 
     def user(self, *contents: Content | Passage) -> None:
         """Say something to the model: one text block for each of `contents`."""
@@ -84,17 +85,11 @@ class Chat:
     def tool_results(self, results: Sequence[ToolResult]) -> None:
         """Hand back what the tools returned, in the order of the calls."""
         self.rounds += 1
+        self.unmatched ^= {result.use_id for result in results}
         self.turns.append(Turn("user", tuple(results)))
 
     def assistant(self, reply: Reply) -> None:
         """Record what the model said."""
+        self.unmatched = {use.id for use in reply.tool_uses}
         self.turns.append(Turn("assistant", reply.parts))
 
-    def unmatched(self) -> set[str]:
-        """Ids of the model's last tool calls that have no result yet, and of results that it did not ask for."""
-        answered: set[str] = set()
-        for turn in reversed(self.turns):
-            if turn.role == "assistant":
-                return answered ^ {part.id for part in turn.parts if isinstance(part, ToolUse)}
-            answered |= {part.use_id for part in turn.parts if isinstance(part, ToolResult)}
-        return answered

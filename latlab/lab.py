@@ -88,7 +88,7 @@ class Lab:
     # Luck
 
     def uniforms(self, name: str, path: str = "") -> tuple[float, ...]:
-        """Eight uniforms of this run under `name`; ask under another name for others. Arms share them."""
+        """Four uniforms of this run under `name`; ask under another name for others. Arms share them."""
         luck = self._luck.get((name, path))
         if luck is None:
             luck = self._luck[name, path] = self._draws.uniforms(f"scenario:{name}", path)
@@ -129,10 +129,10 @@ class Lab:
         """Ask the model for the next turn of `chat`, and append it."""
         if not chat.turns or chat.turns[-1].role != "user":
             raise ScenarioError(f"lab.complete: chat {chat.name!r} holds nothing to answer; say something by chat.user")
-        if unmatched := chat.unmatched():
+        if chat.unmatched:
             raise ScenarioError(
                 f"lab.complete: chat {chat.name!r} has tool calls and results that do not match "
-                f"({', '.join(sorted(unmatched))}); answer every call of the last turn once, by chat.tool_results"
+                f"({', '.join(sorted(chat.unmatched))}); answer every call of the last turn once, by chat.tool_results"
             )
         path = f"{chat.name}/turn-{chat.calls}"
         chat.calls += 1

@@ -72,21 +72,15 @@ class SimClient:
         self._prompts: dict[str, _Prompt] = {}
 
     async def send(self, call: Call) -> Exchange:
-        try:
-            return await self._exchange(call)
-        finally:
-            # Calls that end at one instant, answered or given up, hand over in the order of their names.
-            await self._loop.settle((call.path, call.attempt))
-
-    async def _exchange(self, call: Call) -> Exchange:
         loop, emulator = self._loop, self._emulator
         identity = Identity(call.path, call.attempt)
         start_us = loop.now_us()
-        # Same-instant calls meet the pool, like the emulator, in the order of their names.
-        await loop.settle((call.path, call.attempt))
-        connection, opened = self._pool.take(loop.now_us())
+        connection = None
         reusable = False
         try:
+            # Same-instant calls meet the pool, like the emulator, in the order of their names.
+            await loop.settle(identity)
+            connection, opened = self._pool.take(start_us)
             connect_us = 0
             if opened:
                 connect_us = self._setup.draw_us(emulator.draws, identity)
@@ -97,7 +91,10 @@ class SimClient:
             await loop.sleep_until(answer.end_us)
             reusable = call.reuse_connection
         finally:
-            self._pool.release(connection, loop.now_us(), reusable=reusable)
+            if connection is not None:
+                self._pool.release(connection, loop.now_us(), reusable=reusable)
+            # Calls that end at one instant, answered or given up, hand over in the order of their names.
+            await loop.settle(identity)
         return Exchange(answer.reply, answer.usage, start_us, connect_us, opened, headers_us, headers_us, answer.end_us)
 
     def _request(self, call: Call, identity: Identity) -> Request:

@@ -51,23 +51,23 @@ class EndlessError(VirtualTimeError):
 class Gate:
     """Those who wait for the end of this instant. The loop opens it; `open` wakes a batch in order of key."""
 
-    __slots__ = ("_serial", "_waiting")
+    __slots__ = ("_serial", "waiting")
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Key, int, asyncio.Future[None]]] = []
+        self.waiting: list[tuple[Key, int, asyncio.Future[None]]] = []
         self._serial = 0
 
     def __bool__(self) -> bool:
-        return bool(self._waiting)
+        return bool(self.waiting)
 
     def wait(self, key: Key, future: asyncio.Future[None]) -> asyncio.Future[None]:
         self._serial += 1
-        self._waiting.append((key, self._serial, future))
+        self.waiting.append((key, self._serial, future))
         return future
 
     def open(self) -> None:
         """Wake everyone who waits now. Equal keys, which only unnamed twins can have, keep the order of arrival."""
-        batch, self._waiting = self._waiting, []
+        batch, self.waiting = self.waiting, []
         if len(batch) > 1:
             batch.sort(key=_order)
         for _, _, future in batch:

@@ -38,6 +38,18 @@ __all__ = ["SimLoop"]
 T = TypeVar("T")
 
 
+class _Heap(simpy.Environment):
+    """SimPy's environment; `events` is its heap, whose first entry's first field is when the next event is due."""
+
+    def __init__(self) -> None:
+        super().__init__(initial_time=0)
+        self.events = self._queue
+
+    def pass_to(self, at_us: int) -> None:
+        """Let time be `at_us`; the caller has seen that no event is due before."""
+        self._now = at_us
+
+
 class _Timer(Event):
     """A SimPy event due `delay_us` from now that calls `callback` when it fires, with no process around it."""
 
@@ -82,7 +94,9 @@ class SimLoop(asyncio.AbstractEventLoop):
     """
 
     def __init__(self) -> None:
-        self._env: Any = simpy.Environment(initial_time=0)  # its times are whole microseconds, which its types do not say
+        self._env: Any = _Heap()  # its times are whole microseconds, which its types do not say
+        self._events = self._env.events
+        self._now_us = 0
         self._ready: deque[_Handle] = deque()
         self._gate = Gate()
         self._closed = False
@@ -91,35 +105,40 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._generators: WeakValueDictionary[int, AsyncGenerator[Any, Any]] = WeakValueDictionary()
         self._no_context = Context()
         self._here = 0  # what happened at this instant so far
+        self._tasks = 0  # made so far
+        self._done: asyncio.Future[None] = asyncio.Future(loop=self)
+        self._done.set_result(None)
 
     # The clock
 
     def now_us(self) -> int:
-        return int(self._env.now)
+        return self._now_us
 
     def time(self) -> float:
-        return self._env.now / 1e6
+        return self._now_us / 1e6
 
     async def sleep_until(self, at_us: int) -> None:
-        env = self._env
-        delay_us = at_us - env.now
-        if delay_us <= 0:
+        events = self._events
+        if at_us <= self._now_us:
             self._count(1)
-        elif not self._ready and not self._gate and env.peek() > at_us:
-            _Timer(env, delay_us, _pass)
-            self._move()
+        elif not self._ready and not self._gate.waiting and (not events or events[0][0] > at_us):
+            self._reach(at_us)
+            self._env.pass_to(at_us)
         else:
             future: asyncio.Future[None] = asyncio.Future(loop=self)
             # By way of a callback, as every timer of asyncio's own loops, so that ties fall as they do in warp.
             handle = _Handle(finish, (future,), self._no_context, 0.0)
-            _Timer(env, delay_us, lambda _: self._ready.append(handle))
+            _Timer(self._env, at_us - self._now_us, lambda _: self._ready.append(handle))
             await future
 
-    async def settle(self, key: Key) -> None:
-        if self._ready or self._gate or self._env.peek() <= self._env.now:
-            await self._gate.wait(key, asyncio.Future(loop=self))
-        else:
-            self._count(1)
+    def settle(self, key: Key) -> asyncio.Future[None]:
+        events = self._events
+        if self._ready or self._gate.waiting or (events and events[0][0] <= self._now_us):
+            return self._gate.wait(key, asyncio.Future(loop=self))
+        self._here += 1
+        if self._here > MOST_CALLBACKS_PER_INSTANT:
+            self._count(0)
+        return self._done
 
     # What asyncio asks of a loop
 
@@ -135,7 +154,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     ) -> _Handle:
         at_us = microsecond_of(when)
         handle = _Handle(callback, args, context, at_us / 1e6)
-        _Timer(self._env, max(0, at_us - self._env.now), lambda _: self._ready.append(handle))
+        _Timer(self._env, max(0, at_us - self._now_us), lambda _: self._ready.append(handle))
         return handle
 
     def call_later(  # type: ignore[override]
@@ -149,6 +168,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     def create_task(  # type: ignore[override]
         self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None
     ) -> asyncio.Task[T]:
+        self._tasks += 1
         return asyncio.Task(coro, loop=self, name=name, context=context)
 
     def get_debug(self) -> bool:
@@ -194,9 +214,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._ready.clear()
 
     def _drive(self, task: asyncio.Future[Any]) -> None:
-        ready, env, gate = self._ready, self._env, self._gate
+        ready, env, events, gate = self._ready, self._env, self._events, self._gate
         while not task.done():
-            while env.peek() <= env.now:
+            while events and events[0][0] <= self._now_us:
                 env.step()
             if ready:
                 self._count(len(ready))
@@ -204,30 +224,29 @@ class SimLoop(asyncio.AbstractEventLoop):
                     handle = ready.popleft()
                     if not handle.dropped:
                         _run(handle)
-            elif gate:
+            elif gate.waiting:
                 gate.open()
+            elif events:
+                self._reach(events[0][0])
             else:
-                self._move()
+                raise DeadlockError(f"deadlock at {self.time():.6f} s: nothing can wake {waiting_tasks(self)}")
 
-    def _move(self) -> None:
-        """Let time reach the next timer, and fire it."""
-        env = self._env
-        due = env.peek()
-        if due > MOST_VIRTUAL_US:
-            if due == simpy.core.Infinity:
-                raise DeadlockError(f"deadlock at {env.now / 1e6:.6f} s: nothing can wake {waiting_tasks(self)}")
-            raise endless_time(due)
+    def _reach(self, at_us: int) -> None:
+        """Begin the instant `at_us`."""
+        if at_us > MOST_VIRTUAL_US:
+            raise endless_time(at_us)
+        self._now_us = at_us
         self._here = 0
-        env.step()
 
     def _count(self, callbacks: int) -> None:
         self._here += callbacks
         if self._here > MOST_CALLBACKS_PER_INSTANT:
             self._here = 0  # the loop goes on for as long as its tasks take to end
-            raise endless_instant(self._env.now)
+            raise endless_instant(self._now_us)
 
     def _end_the_rest(self) -> None:
-        left = [task for task in asyncio.all_tasks(self) if not task.done()]
+        # Asking for all tasks is dear, and most runs have but one.
+        left = [task for task in asyncio.all_tasks(self) if not task.done()] if self._tasks > 1 else []
         for task in left:
             task.cancel()
         if left:
@@ -241,10 +260,6 @@ class SimLoop(asyncio.AbstractEventLoop):
     def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
         if not self._closed:
             self.create_task(generator.aclose())
-
-
-def _pass(_: Event) -> None:
-    """What a timer calls when whoever set it is still running."""
 
 
 def _run(handle: _Handle) -> None:

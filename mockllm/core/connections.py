@@ -49,7 +49,7 @@ class ConnectionPool:
 
     def take(self, now_us: int) -> tuple[PooledConnection, bool]:
         """A connection for a request sent now, and whether it is new."""
-        self._drop_expired(now_us)
+        self._drop_expired(now_us / 1e6)
         for connection in self.connections:
             if connection.idle_since_us is not None:
                 connection.idle_since_us = None
@@ -65,18 +65,16 @@ class ConnectionPool:
             connection.idle_since_us = now_us
         else:
             self.connections.remove(connection)
-        self._drop_expired(now_us)
+        if len(self.connections) < 2:
+            return  # nothing to expire but what has just come back
+        self._drop_expired(now_us / 1e6)
         idle = [held for held in self.connections if held.idle_since_us is not None]
         for surplus in idle[: max(0, len(idle) - self.most_idle)]:
             self.connections.remove(surplus)
 
-    def _drop_expired(self, now_us: int) -> None:
-        if not self.connections:
-            return
-        now_s = now_us / 1e6
+    def _drop_expired(self, now_s: float) -> None:
         # Compared in float seconds, as the library does it, so that a tie at the very expiry falls the same way.
-        self.connections = [
-            held
-            for held in self.connections
-            if held.idle_since_us is None or now_s <= held.idle_since_us / 1e6 + self._expiry_s
-        ]
+        for held in self.connections.copy():
+            idle_since_us = held.idle_since_us
+            if idle_since_us is not None and now_s > idle_since_us / 1e6 + self._expiry_s:
+                self.connections.remove(held)

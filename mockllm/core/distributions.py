@@ -7,7 +7,7 @@ between processors; here every duration is rounded to a whole microsecond as it 
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from math import exp, log, log1p, sqrt
 from statistics import NormalDist
@@ -144,13 +144,16 @@ class Choice:
 
     values: tuple[float, ...]
     weights: tuple[float, ...]
+    _reached: tuple[float, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         whole = len(self.values) == len(self.weights) and self.values and min(self.weights) >= 0
         if not whole or max(self.weights) <= 0:
             raise ValueError("a choice needs one weight for each value, none below 0 and one at least above it")
 
-    def quantile(self, u: float) -> float:
         # Not sum(): it rounds differently from Python 3.12 on.
-        reached = list(accumulate(self.weights))
+        object.__setattr__(self, "_reached", tuple(accumulate(self.weights)))
+
+    def quantile(self, u: float) -> float:
+        reached = self._reached
         return self.values[min(bisect_right(reached, u * reached[-1]), len(self.values) - 1)]

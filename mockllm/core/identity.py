@@ -60,5 +60,6 @@ class Occurrences:
 
 def stable_id(prefix: str, *parts: object) -> str:
     """An identifier in the provider's form (`msg_01…`), unique to `parts` and the same on every machine."""
-    digest = blake2b("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=11).hexdigest()
+    named = "\x1f".join([str(part) for part in parts])
+    digest = blake2b(named.encode("utf-8", "surrogatepass"), digest_size=11).hexdigest()
     return f"{prefix}_01{digest}"

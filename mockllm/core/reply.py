@@ -6,7 +6,6 @@ A script names the tokens of text and the tool calls of one turn; it never says 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mockllm.core.identity import Identity, stable_id
@@ -31,8 +30,7 @@ class ToolUse(NamedTuple):
     json: str
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(NamedTuple):
     """One turn as it should be spoken: `output_tokens` in all, of which the `tool_uses` (name, arguments) take theirs.
 
     What the tool calls leave is text, which comes first. `text` replaces the filler by words of the asker's own.
@@ -65,9 +63,14 @@ def compose(script: Script, identity: Identity, model: str, max_tokens: int, cou
     message_id = stable_id("msg", identity.path, identity.attempt)
     if max_tokens == 0:
         return Reply(message_id, model, (), 0, "max_tokens")
-    asked = [(name, arguments, canonical(dict(arguments))) for name, arguments in script.tool_uses]
-    costs = [counter.count(name) + counter.count(text) for name, _, text in asked]
-    wanted = counter.count(script.text) if script.text is not None else script.output_tokens - sum(costs)
+    asked = []
+    in_calls = 0
+    for name, arguments in script.tool_uses:
+        text = canonical(arguments if isinstance(arguments, dict) else dict(arguments))
+        cost = counter.count(name) + counter.count(text)
+        asked.append((name, arguments, text, cost))
+        in_calls += cost
+    wanted = counter.count(script.text) if script.text is not None else script.output_tokens - in_calls
     text_tokens = max(0, wanted) if script.tool_uses else max(1, wanted)
     budget = max_tokens
     parts: list[Text | ToolUse] = []
@@ -76,7 +79,7 @@ def compose(script: Script, identity: Identity, model: str, max_tokens: int, cou
         parts.append(Text(_said(script.text, identity, spoken, counter)))
     cut = spoken < text_tokens
     budget -= spoken
-    for number, ((name, arguments, text), cost) in enumerate(zip(asked, costs, strict=True)):
+    for number, (name, arguments, text, cost) in enumerate(asked):
         if cost > budget:
             cut = True
             break

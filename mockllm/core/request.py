@@ -155,33 +155,29 @@ def canonical(value: object) -> str:
     return _compact(value)
 
 
-def _digest(*parts: str) -> bytes:
-    # Lengths go first, so that no two lists of parts run together.
-    joined = f"{[*map(len, parts)]}{''.join(parts)}"
+def _digest(kind: str, owner: str, text: str) -> bytes:
+    # The owner's length goes first, so that nothing of it can run into the text.
+    joined = f"{kind} {len(owner)} {owner}{text}"
     return blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
 
 
 def tool_block(definition: dict[str, Any], counter: TokenCounter) -> Block:
     """A tool's definition; keys are sorted, since clients write them in whatever order."""
     text = json.dumps(definition, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return Block("tools", counter.count(text), _digest("tool", text))
+    return Block("tools", counter.count(text), _digest("tool", "", text))
 
 
-class _Measured(NamedTuple):
-    tokens: int
-    name: tuple[str, ...]  # the content itself, or a mark and the short name of the passage that it is
-
-
-def _measure(content: Content, counter: TokenCounter) -> _Measured:
+def _measure(content: Content, counter: TokenCounter) -> tuple[int, str, str]:
+    """Tokens of `content`, what it is, and what tells it apart: a text by itself, a passage by its tag."""
     passage = content if isinstance(content, Passage) else recognise(content) if content[:1] == "[" else None
     if passage is not None:
         characters = counter.characters(passage.tokens)
         tag = passage.tag()
         # A passage too short for its own tag is no longer told apart by it, so it goes by its text.
         if characters >= len(tag) and (content is passage or content == passage.render(characters)):
-            return _Measured(passage.tokens, ("passage", tag))
+            return passage.tokens, "passage", tag
     text = write_out(content, counter)
-    return _Measured(counter.count(text), (text,))
+    return counter.count(text), "text", text
 
 
 def write_out(content: Content, counter: TokenCounter) -> str:
@@ -191,25 +187,25 @@ def write_out(content: Content, counter: TokenCounter) -> str:
 
 def system_block(content: Content, counter: TokenCounter) -> Block:
     """One text block of the system prompt; a plain string is a single such block."""
-    tokens, name = _measure(content, counter)
-    return Block("system", tokens, _digest("system", *name), eligible=tokens > 0)
+    tokens, kind, text = _measure(content, counter)
+    return Block("system", tokens, _digest(kind, "system", text), tokens > 0)
 
 
 def text_block(role: str, content: Content, counter: TokenCounter) -> Block:
     """A text block said by `role`."""
-    tokens, name = _measure(content, counter)
-    return Block("messages", tokens, _digest("text", role, *name), eligible=tokens > 0)
+    tokens, kind, text = _measure(content, counter)
+    return Block("messages", tokens, _digest(kind, role, text), tokens > 0)
 
 
 def tool_use_block(use_id: str, name: str, text: str, counter: TokenCounter) -> Block:
     """A tool call of the assistant's, its arguments as canonical JSON. Its id names the call and counts as nothing."""
-    return Block("messages", counter.count(name) + counter.count(text), _digest("tool_use", use_id, name, text))
+    return Block("messages", counter.count(name) + counter.count(text), _digest("tool_use", f"{len(use_id)} {use_id}{name}", text))
 
 
 def tool_result_block(use_id: str, content: Content, is_error: bool, counter: TokenCounter) -> Block:
     """What a tool returned, as text."""
-    tokens, name = _measure(content, counter)
-    return Block("messages", tokens, _digest("tool_result", use_id, str(is_error), *name))
+    tokens, kind, text = _measure(content, counter)
+    return Block("messages", tokens, _digest(f"result {is_error} {kind}", use_id, text))
 
 
 def opaque_block(role: str, content: object, tokens: int, *, eligible: bool) -> Block:

@@ -24,8 +24,10 @@ from mockllm.core.draws import UNIFORMS_PER_KEY, Draws
 from mockllm.core.identity import Identity
 from mockllm.core.profile import Profile, Residual
 
-__all__ = ["Flush", "Service", "Timeline"]
+__all__ = ["Flush", "Service", "Timeline", "service_of"]
 
+_MOST_SERVICES = 256
+_services: dict[int, tuple[Profile, Service]] = {}
 _LEAST_TTFT_S = 0.001  # an extrapolated intercept may be negative; no answer comes before its question
 
 
@@ -82,7 +84,7 @@ class Service:
         self, draws: Draws, identity: Identity, uncached_tokens: int, cached_tokens: int, output_tokens: int
     ) -> Timeline:
         """The timeline of one call; written tokens count as uncached (they are computed before they are kept)."""
-        residual, spiked, spike, rate, *_ = draws.uniforms("service", identity.path, identity.attempt)
+        residual, spiked, spike, rate = draws.uniforms("service", identity.path, identity.attempt)
         base = (
             self._intercept
             + self._uncached * uncached_tokens
@@ -92,9 +94,11 @@ class Service:
         ttft_s = base * self._residual.quantile(residual)
         if spiked < self._spike_probability:
             ttft_s += self._spike.quantile(spike)
-        first_us = microseconds(max(ttft_s, _LEAST_TTFT_S))
-        per_s = self._tokens_per_s * exp(self._rate_sigma * normal_quantile(rate))
-        decode_us = microseconds((output_tokens - 1) / per_s) if output_tokens > 1 else 0
+        first_us = microseconds(ttft_s if ttft_s > _LEAST_TTFT_S else _LEAST_TTFT_S)
+        decode_us = 0
+        if output_tokens > 1:
+            per_s = self._tokens_per_s * exp(self._rate_sigma * normal_quantile(rate))
+            decode_us = microseconds((output_tokens - 1) / per_s)
         return Timeline(first_us, first_us + decode_us, output_tokens)
 
     def flushes(self, timeline: Timeline, draws: Draws, identity: Identity) -> list[Flush]:
@@ -123,6 +127,16 @@ class Service:
             flushes.append(Flush(timeline.first_us + round(span_us * (so_far / reached[-1])), size))
         flushes[-1] = Flush(timeline.end_us, flushes[-1].tokens)
         return flushes
+
+
+def service_of(profile: Profile) -> Service:
+    """The timing model of `profile`, made once for as long as there are not too many others."""
+    held = _services.get(id(profile))
+    if held is None or held[0] is not profile:
+        if len(_services) >= _MOST_SERVICES:
+            _services.clear()
+        held = _services[id(profile)] = (profile, Service(profile))
+    return held[1]
 
 
 def _ratio(residual: Residual) -> Distribution:

@@ -25,12 +25,15 @@ class Usage(NamedTuple):
 
 def cost_nusd(usage: Usage, prices: tuple[Price, ...]) -> int:
     """Whole nano-dollars for `usage`, by the first price whose tier holds the prompt (the last one holds the rest)."""
-    prompt = usage.prompt_tokens
-    price = next((tier for tier in prices if not tier.up_to_tokens or prompt <= tier.up_to_tokens), prices[-1])
+    uncached, read, write_5m, write_1h, output = usage
+    price = prices[0]
+    if len(prices) > 1:
+        prompt = usage.prompt_tokens
+        price = next((tier for tier in prices if not tier.up_to_tokens or prompt <= tier.up_to_tokens), prices[-1])
     return (
-        usage.input_tokens * price.input_nusd
-        + usage.read_tokens * price.read_nusd
-        + usage.write_5m_tokens * price.write_5m_nusd
-        + usage.write_1h_tokens * price.write_1h_nusd
-        + usage.output_tokens * price.output_nusd
+        uncached * price.input_nusd
+        + read * price.read_nusd
+        + write_5m * price.write_5m_nusd
+        + write_1h * price.write_1h_nusd
+        + output * price.output_nusd
     )

@@ -17,7 +17,7 @@ from mockllm.core.profile import Profile
 from mockllm.core.prompt_cache import PromptCache
 from mockllm.core.reply import Reply, Script, compose
 from mockllm.core.request import Request, TokenCounter
-from mockllm.core.timeline import Flush, Service, Timeline
+from mockllm.core.timeline import Flush, Service, Timeline, service_of
 from mockllm.core.usage import Usage
 
 __all__ = ["Answer", "Emulator", "Speaker"]
@@ -66,12 +66,12 @@ class Emulator:
     def __post_init__(self) -> None:
         self.cache = PromptCache(self.profile.cache)
         self.counter = TokenCounter(self.profile.tokens)
-        self._service = Service(self.profile)
+        self._service = service_of(self.profile)
 
     async def admit(self, request: Request) -> Answer:
         """Plan the answer to `request` as of this instant, after everyone with a smaller identity in it."""
         identity = request.identity
-        await self.clock.settle((identity.path, identity.attempt))
+        await self.clock.settle(identity)
         return self.plan(request)
 
     def plan(self, request: Request) -> Answer:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mockllm.core.passage import Passage
 from mockllm.core.reply import Reply, Text, ToolUse
-from mockllm.core.request import TokenCounter, canonical, write_out
+from mockllm.core.request import TokenCounter, write_out
 from mockllm.core.timeline import Flush
 from mockllm.core.usage import Usage
 
@@ -71,10 +71,12 @@ def _said(reply: Reply, flushes: Sequence[Flush], counter: TokenCounter) -> Iter
         yield flushes[place].at_us, {"type": "content_block_start", "index": index, "content_block": _empty(part)}
         if isinstance(part, ToolUse):
             yield flushes[place].at_us, _delta(index, part, "")
+        # A tool shows its name at once; text shows a character, even where the tokens of a cut call stretch it.
+        least = min(1, len(text)) if isinstance(part, Text) else 0
         sent = 0
         while True:
             whole = place == len(flushes) - 1 or reached[place] >= ended
-            upto = len(text) if whole else len(text) * (reached[place] - begun) // tokens
+            upto = len(text) if whole else max(least, len(text) * (reached[place] - begun) // tokens)
             if upto > sent:
                 yield flushes[place].at_us, _delta(index, part, text[sent:upto])
                 sent = upto
@@ -99,11 +101,11 @@ def _tokens(part: Text, counter: TokenCounter) -> int:
 
 
 def _call_tokens(part: ToolUse, counter: TokenCounter) -> int:
-    return counter.count(part.name) + counter.count(canonical(dict(part.arguments)))
+    return counter.count(part.name) + counter.count(part.json)
 
 
 def _written(part: Text | ToolUse, counter: TokenCounter) -> str:
-    return write_out(part.content, counter) if isinstance(part, Text) else canonical(dict(part.arguments))
+    return write_out(part.content, counter) if isinstance(part, Text) else part.json
 
 
 def _block(part: Text | ToolUse, counter: TokenCounter) -> dict[str, Any]:

@@ -74,12 +74,12 @@ def test_caching_in_a_benchmark_may_be_switched_like_any_toggle(value: bool | st
 
 
 def test_a_benchmark_of_an_unknown_toggle_is_refused_where_it_is_declared() -> None:
-    with pytest.raises(ConfigError, match="paralel_tools: no such toggle; did you mean parallel_tools?"):
+    with pytest.raises(ConfigError, match=r"paralel_tools: no such toggle; did you mean parallel_tools\?"):
         benchmark(paralel_tools=True)
 
 
 def test_a_condition_is_nothing_that_a_benchmark_could_compare() -> None:
-    with pytest.raises(ConfigError, match="cache_start.* set it with --set"):
+    with pytest.raises(ConfigError, match=r"cache_start.* set it with --set"):
         benchmark(cache_start="warm")
 
 

@@ -488,6 +488,25 @@ def test_a_client_that_vanishes_ends_its_stream_and_disturbs_nobody(caplog: pyte
     assert not caplog.records
 
 
+def test_nobody_goes_on_preparing_an_answer_whose_client_is_gone() -> None:
+    def serving() -> int:
+        return sum("RequestHandler" in repr(task) for task in asyncio.all_tasks())
+
+    async def talk(served: Served) -> tuple[int, int]:
+        leaving = asyncio.create_task(served.create())
+        await asyncio.sleep(0.1)
+        before = serving()
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        await asyncio.sleep(0.1)
+        return before, serving()
+
+    before, after = in_warp(talk)
+    assert before > 0
+    assert after == 0
+
+
 def test_calls_with_a_path_keep_their_luck_whatever_else_is_asked() -> None:
     async def talk(served: Served) -> Any:
         return await asyncio.gather(

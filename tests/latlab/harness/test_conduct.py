@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from studies_for_tests import scenario_file, write_profile
 
 from latlab.harness import executors
 from latlab.harness.conduct import Conditions, conduct
@@ -19,7 +20,6 @@ from latlab.harness.planning import Asked, plan_study
 from latlab.harness.reporter.artifact import UnwritableArtifactError
 from latlab.harness.store import StoreError
 from latlab.harness.study import Plausible, Study, StudyError, study_id
-from studies_for_tests import scenario_file, write_profile
 
 UNLUCKY = """
 if lab.uniforms('luck')[0] < {share}:
@@ -43,8 +43,8 @@ def _path_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def planned(folder: Path, body: str | None = None, **asked: Any) -> Study:
     profile = str(write_profile(folder / "p.toml"))
-    asked = {"runs": 8, "varied": ["streaming=false,true"], "profile": profile} | asked
-    study = plan_study(Asked(str(scenario_file(folder / "mine", body)), **asked))
+    words: dict[str, Any] = {"runs": 8, "varied": ["streaming=false,true"], "profile": profile} | asked
+    study = plan_study(Asked(str(scenario_file(folder / "mine", body)), **words))
     return replace(study, plausible=Plausible(2, 3) if study.plausible else None)
 
 
@@ -169,7 +169,9 @@ def test_a_study_started_afresh_is_as_it_was_before_it_was_spoiled(again: tuple[
     edit(out, study, "UPDATE runs SET total_us = total_us + 2")
     assert carried_out(study, out, fresh=True) == summary | {
         "path": (out / summary["study"]).as_posix(),
-        "artifacts": [path.replace(Path(summary["path"]).parent.as_posix(), out.as_posix()) for path in summary["artifacts"]],
+        "artifacts": [
+            path.replace(Path(summary["path"]).parent.as_posix(), out.as_posix()) for path in summary["artifacts"]
+        ],
     }
 
 
@@ -192,7 +194,7 @@ def test_a_database_that_was_spoiled_is_refused_and_started_again_with_fresh(
 ) -> None:
     study, out, summary = again
     (out / study_id(study) / "study.db").write_text("dear diary, " * 1000)
-    with pytest.raises(StoreError, match="not a study's file.* --fresh"):
+    with pytest.raises(StoreError, match=r"not a study's file.* --fresh"):
         carried_out(study, out)
     assert carried_out(study, out, fresh=True)["digest"] == summary["digest"]
 
@@ -249,9 +251,7 @@ def test_something_in_the_way_of_a_report_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_few_runs_stay_in_this_process_and_many_go_to_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_few_runs_stay_in_this_process_and_many_go_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: list[str] = []
 
     def asked(name: str) -> executors.Executor:

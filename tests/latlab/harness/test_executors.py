@@ -3,9 +3,11 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from studies_for_tests import scenario_file, write_profile
 
 from latlab.declaration import configure
 from latlab.harness.executors import Batch, Executor, Plan, inline, processes
@@ -13,7 +15,6 @@ from latlab.harness.store import RunKey
 from latlab.harness.study import StudyError
 from latlab.worlds.run import Outcome
 from mockllm.core.profile import ProfileError
-from studies_for_tests import scenario_file, write_profile
 
 BATCHES = [Batch(arm, plausible, numbers) for arm in (0, 1) for plausible in (0, 1) for numbers in ((0, 1), (2,))]
 DIES_ONCE = """
@@ -59,12 +60,8 @@ def test_runs_profiles_seeds_and_arms_differ(tmp_path: Path) -> None:
     plan = a_plan(tmp_path)
     outcomes = carried_out(inline, plan, BATCHES)
     assert len({outcome.run for outcome in outcomes.values()}) == len(outcomes)
-    other = carried_out(inline, Plan(*[*_fields(plan)[:5], 8, plan.toggles]), BATCHES)
+    other = carried_out(inline, replace(plan, seed=8), BATCHES)
     assert not {outcome.run for outcome in outcomes.values()} & {outcome.run for outcome in other.values()}
-
-
-def _fields(plan: Plan) -> list[object]:
-    return [getattr(plan, name) for name in Plan.__dataclass_fields__]
 
 
 @pytest.mark.slow
@@ -109,7 +106,9 @@ def test_a_worker_that_is_killed_is_one_line_after_what_was_finished(tmp_path: P
 @pytest.mark.slow
 def test_a_pool_that_is_closed_early_ends_workers_that_never_would(tmp_path: Path) -> None:
     # The second run of all is a loop without any await, which no clock can see.
-    plan = a_plan(tmp_path, f"import os\ntry:\n    os.mkdir({str(tmp_path / 'first')!r})\nexcept OSError:\n    while 1: pass")
+    plan = a_plan(
+        tmp_path, f"import os\ntry:\n    os.mkdir({str(tmp_path / 'first')!r})\nexcept OSError:\n    while 1: pass"
+    )
     portions = processes(plan, [Batch(0, 0, (n,)) for n in range(6)])
     assert len(next(portions)) == 1
     portions.close()
@@ -118,6 +117,6 @@ def test_a_pool_that_is_closed_early_ends_workers_that_never_would(tmp_path: Pat
 
 def test_a_plan_whose_profile_is_broken_is_refused_before_any_run(tmp_path: Path) -> None:
     plan = a_plan(tmp_path)
-    broken = Plan(*[*_fields(plan)[:3], b"name = 1", *_fields(plan)[4:]])
+    broken = replace(plan, profile_bytes=b"name = 1")
     with pytest.raises(ProfileError):
         next(inline(broken, BATCHES))

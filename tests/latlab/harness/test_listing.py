@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from studies_for_tests import ROOT
 
 from latlab.config import BenchmarkConfig
 from latlab.declaration import parse_setting
 from latlab.harness.listing import Listed, listing
 from mockllm.profiles import shipped
-from studies_for_tests import ROOT
 
 
 @pytest.mark.parametrize("kind", ["scenarios", "benchmarks", "profiles"])

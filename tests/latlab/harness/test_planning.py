@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import typer
+from studies_for_tests import ROOT, scenario_file, write_profile
 
 from latlab import LatlabError
 from latlab.__main__ import app
@@ -15,7 +16,6 @@ from latlab.harness import shell
 from latlab.harness.planning import Asked, command_of, plan_demo, plan_study
 from latlab.harness.study import study_id
 from mockllm import MockLLMError
-from studies_for_tests import ROOT, scenario_file, write_profile
 
 AGENT = str(ROOT / "examples" / "own_agent.py")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from studies_for_tests import SCENARIO, scenario_file, write_profile
 
 from latlab.harness import shell
 from latlab.harness.planning import Asked
-from studies_for_tests import SCENARIO, scenario_file, write_profile
 
 
 @pytest.fixture
@@ -17,7 +17,11 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
     monkeypatch.setattr(sys, "path", list(sys.path))
     profile = write_profile(tmp_path / "p.toml")
     return Asked(
-        str(scenario_file(tmp_path / "mine")), profile=str(profile), runs=6, out=str(tmp_path / "out"), executor="inline"
+        str(scenario_file(tmp_path / "mine")),
+        profile=str(profile),
+        runs=6,
+        out=str(tmp_path / "out"),
+        executor="inline",
     )
 
 
@@ -38,9 +42,7 @@ def test_a_dry_run_names_the_study_that_is_then_carried_out(asked: Asked, capsys
     plan = json.loads(capsys.readouterr().out)
     run(asked)
     summary = json.loads(capsys.readouterr().out)
-    assert [summary[key] for key in ("study", "path", "command")] == [
-        plan[key] for key in ("study", "path", "command")
-    ]
+    assert [summary[key] for key in ("study", "path", "command")] == [plan[key] for key in ("study", "path", "command")]
 
 
 def test_a_dry_run_counts_the_runs_under_plausible_profiles(capsys: pytest.CaptureFixture[str]) -> None:

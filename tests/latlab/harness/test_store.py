@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from studies_for_tests import environment
 
 from latlab.client import CallRecord
 from latlab.harness.store import RunKey, Store, StoreError
 from latlab.worlds.run import Outcome, RunRecord
-from studies_for_tests import environment
 
 WHAT = "a scenario and its arms"
 IN_MEMORY = Path(":memory:")
@@ -29,7 +29,7 @@ calls = st.lists(call_names, unique=True).flatmap(
 )
 finished = st.builds(Outcome, records, calls, st.none())
 failed = st.builds(Outcome, st.none(), st.just(()), st.text(min_size=1, max_size=30))
-studies = st.dictionaries(keys, finished | failed, max_size=12)
+studies = st.dictionaries(keys, finished | failed, max_size=8)
 
 
 def outcome(total_us: int = 1_000_000, calls: int = 1) -> Outcome:
@@ -180,7 +180,8 @@ def test_a_file_that_may_not_grow_is_one_line_and_keeps_what_was_written(tmp_pat
         "store = Store(Path(sys.argv[1]))\n"
         "try:\n"
         "    for n in range(100_000):\n"
-        "        store.add([(RunKey(0, 0, n * 100 + k), Outcome(RunRecord(*range(8)), (), None)) for k in range(100)])\n"
+        "        keys = [RunKey(0, 0, n * 100 + k) for k in range(100)]\n"
+        "        store.add([(key, Outcome(RunRecord(*range(8)), (), None)) for key in keys])\n"
         "except StoreError as error:\n"
         "    print(error)\n"
     )
@@ -224,11 +225,7 @@ def test_a_database_cut_in_the_middle_is_said_to_be_no_study(tmp_path: Path) -> 
     store.close()
     os.truncate(path, path.stat().st_size // 3)
     with pytest.raises(StoreError, match="not a study's file"):
-        store = Store(path)
-        try:
-            list(store.calls())
-        finally:
-            store.close()
+        list(Store(path).calls())
 
 
 def test_a_study_that_another_process_writes_is_said_to_be_in_use(tmp_path: Path) -> None:

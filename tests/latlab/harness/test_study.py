@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from studies_for_tests import ROOT, environment, latlab, scenario_file, write_profile
 
 from latlab.harness.planning import Asked, plan_study
 from latlab.harness.study import (
@@ -21,7 +22,6 @@ from latlab.harness.study import (
     study_id,
     words,
 )
-from studies_for_tests import ROOT, environment, latlab, scenario_file, write_profile
 
 
 @pytest.fixture
@@ -31,7 +31,8 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def planned(file: Path, **asked: Any) -> Study:
-    return plan_study(Asked(str(file), **({"runs": 3, "varied": ["streaming=false,true"]} | asked)))
+    words: dict[str, Any] = {"runs": 3, "varied": ["streaming=false,true"]} | asked
+    return plan_study(Asked(str(file), **words))
 
 
 def id_in_a_process(file: Path, tree: Path = ROOT, cwd: Path | None = None, **changes: str) -> str:
@@ -132,9 +133,7 @@ def test_the_id_changes_with_a_helper_that_is_imported_from_outside_the_folder(f
     helper = tmp_path / "elsewhere" / "distant_helper.py"
     helper.parent.mkdir()
     helper.write_text("TOKENS = 20\n")
-    file.write_text(
-        f"import sys\nsys.path.append({str(helper.parent)!r})\nimport distant_helper\n" + file.read_text()
-    )
+    file.write_text(f"import sys\nsys.path.append({str(helper.parent)!r})\nimport distant_helper\n" + file.read_text())
     before = id_in_a_process(file)
     helper.write_text("TOKENS = 21\n")
     assert id_in_a_process(file) != before
@@ -173,7 +172,7 @@ def test_the_id_does_not_depend_on_hash_seed_or_working_directory_or_where_the_t
 
 
 def test_the_id_does_not_change_with_the_file_that_the_output_is_redirected_to(file: Path) -> None:
-    before = latlab("run", file, "--runs", 3, "--dry-run", "--json").stdout
+    before = latlab("run", file, "--runs", "3", "--dry-run", "--json").stdout
     output = file.parent / "output.json"
     for _ in range(2):
         with output.open("a") as opened:  # it grows, as a log does

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from studies_for_tests import SCENARIO, scenario_file
 
 from latlab.harness.targets import TargetError, list_benchmarks, list_scenarios, load_target
-from studies_for_tests import SCENARIO, scenario_file
 
 BENCHMARK = (
     "from latlab import benchmark\n@benchmark(streaming=True, cache_control=True)\n"
@@ -40,7 +40,11 @@ def test_a_shipped_scenario_is_found_by_its_name() -> None:
 
 def test_a_benchmark_is_found_by_its_name_with_its_toggles() -> None:
     target = load_target("caching")
-    assert (target.name, target.kind, dict(target.toggles)) == ("caching", "benchmark", {"cache_control": "conversation"})
+    assert (target.name, target.kind, dict(target.toggles)) == (
+        "caching",
+        "benchmark",
+        {"cache_control": "conversation"},
+    )
 
 
 def test_every_listed_target_is_found_by_its_name() -> None:
@@ -126,7 +130,10 @@ def test_a_file_that_is_no_text_has_no_line_to_name(tmp_path: Path) -> None:
         ("import not_installed_anywhere", "ModuleNotFoundError: No module named 'not_installed_anywhere'"),
         ("raise ValueError('first\\nsecond')", "ValueError: first second"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
-        ("from latlab import benchmark\n@benchmark(streming=True)\nasync def f(config): pass", "did you mean streaming?"),
+        (
+            "from latlab import benchmark\n@benchmark(streming=True)\nasync def f(config): pass",
+            "did you mean streaming?",
+        ),
         ("import sys\nsys.exit(0)", 'put that under if __name__ == "__main__":'),
     ],
     ids=["import", "lines", "division", "toggle", "exit"],

@@ -190,9 +190,9 @@ _KEYS = st.sampled_from(
     """model messages max_tokens system tools tool_choice cache_control thinking stream role content type text id name
     input input_schema tool_use_id source ttl citations signature data budget_tokens is_error""".split()  # noqa: SIM905
 )
-_WORDS = st.just("\ud800") | st.sampled_from(
+_WORDS = st.sampled_from(
     """user assistant system text tool_use tool_result thinking image document ephemeral 5m 1h auto any tool none
-    adaptive enabled test-model look""".split()  # noqa: SIM905
+    adaptive enabled test-model look \ud800""".split()  # noqa: SIM905
 )
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | _TEXTS | _WORDS,
@@ -200,20 +200,20 @@ _JSON = st.recursive(
     max_leaves=25,
 )
 _MARKER = st.none() | st.just({"type": "ephemeral"}) | st.just({"type": "ephemeral", "ttl": "1h"}) | _JSON
-_BLOCK = st.fixed_dictionaries(
-    {"type": _WORDS},
-    optional={
-        "text": _TEXTS,
-        "id": _WORDS,
-        "tool_use_id": _WORDS,
-        "name": _WORDS,
-        "input": _JSON,
-        "content": _TEXTS | _JSON,
-        "thinking": _TEXTS,
-        "signature": _TEXTS,
-        "source": _JSON,
-        "cache_control": _MARKER,
-    },
+_MARKED: dict[str, st.SearchStrategy[Any]] = {"cache_control": _MARKER}
+_IDS = st.sampled_from(["a", "b"])
+_BLOCK = (
+    st.fixed_dictionaries({"type": st.just("text"), "text": _TEXTS}, optional=_MARKED)
+    | st.fixed_dictionaries(
+        {"type": st.just("tool_use"), "id": _IDS, "name": st.just("look"), "input": st.dictionaries(_TEXTS, _JSON)},
+        optional=_MARKED,
+    )
+    | st.fixed_dictionaries(
+        {"type": st.just("tool_result"), "tool_use_id": _IDS, "content": _TEXTS | st.none() | _JSON}, optional=_MARKED
+    )
+    | st.fixed_dictionaries({"type": st.sampled_from(["image", "document"]), "source": _JSON}, optional=_MARKED)
+    | st.fixed_dictionaries({"type": st.just("thinking"), "thinking": _TEXTS, "signature": _TEXTS})
+    | _JSON
 )
 _MESSAGES = st.lists(
     st.fixed_dictionaries(
@@ -222,10 +222,19 @@ _MESSAGES = st.lists(
     max_size=4,
 )
 _BODIES = st.fixed_dictionaries(
-    {"model": st.just("test-model") | _WORDS, "max_tokens": st.integers(0, 70_000), "messages": _MESSAGES},
+    {
+        "model": st.sampled_from(["test-model"] * 9 + ["other"]),
+        "max_tokens": st.integers(0, 70_000),
+        "messages": _MESSAGES,
+    },
     optional={
         "system": _TEXTS | st.lists(_BLOCK, max_size=2),
-        "tools": st.lists(st.fixed_dictionaries({"name": _WORDS, "input_schema": _JSON}), max_size=3),
+        "tools": st.lists(
+            st.fixed_dictionaries(
+                {"name": st.sampled_from("abcd"), "input_schema": st.dictionaries(_KEYS, _JSON)}, optional=_MARKED
+            ),
+            max_size=3,
+        ),
         "tool_choice": st.fixed_dictionaries({"type": _WORDS}, optional={"name": _WORDS}) | _JSON,
         "thinking": st.fixed_dictionaries({"type": _WORDS}) | _JSON,
         "cache_control": _MARKER,
