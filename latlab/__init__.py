@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from latlab.conversation import Chat, Tool, ToolCall, ToolResult
     from latlab.declaration import benchmark, scenario
     from latlab.lab import Answer, Lab
-    from mockllm.core.reply import Script
+    from mockllm.core.reply import Script, ToolRequest
 
 __all__ = [
     "Answer",
@@ -21,6 +21,7 @@ __all__ = [
     "Script",
     "Tool",
     "ToolCall",
+    "ToolRequest",
     "ToolResult",
     "__version__",
     "benchmark",
@@ -37,6 +38,7 @@ _HOMES = {
     "Script": "mockllm.core.reply",
     "Tool": "latlab.conversation",
     "ToolCall": "latlab.conversation",
+    "ToolRequest": "mockllm.core.reply",
     "ToolResult": "latlab.conversation",
     "benchmark": "latlab.declaration",
     "scenario": "latlab.declaration",

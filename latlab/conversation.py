@@ -63,8 +63,9 @@ class Turn(NamedTuple):
 class Chat:
     """A conversation: system prompt and tools, fixed, and turns, which are only ever appended.
 
-    `name` is its part of every call path; `calls` and `rounds` count the calls made and the rounds of
-    tool calls; `unmatched` holds the ids of tool calls that have no result yet, and of results that nobody asked for. Worlds keep what they derive from a chat by how many turns it has.
+    `name` is its part of every call path; `calls` and `rounds` count the calls made and the rounds of tool calls;
+    `unmatched` holds the ids of tool calls that have no result yet, and of results that nobody asked for. Worlds keep
+    what they derive from a chat by how many turns it has.
     """
 
     __slots__ = ("calls", "name", "rounds", "system", "tools", "turns", "unmatched")
@@ -88,8 +89,10 @@ class Chat:
         self.unmatched ^= {result.use_id for result in results}
         self.turns.append(Turn("user", tuple(results)))
 
-    def assistant(self, reply: Reply) -> None:
-        """Record what the model said."""
-        self.unmatched = {use.id for use in reply.tool_uses}
+    def assistant(self, reply: Reply) -> tuple[ToolUse, ...]:
+        """Record what the model said, and return the tool calls that it wants run."""
+        uses = reply.tool_uses
+        self.unmatched = {use.id for use in uses}
         self.turns.append(Turn("assistant", reply.parts))
+        return uses
 

@@ -77,7 +77,7 @@ class Lab:
         self._prices = prices
         self._chats: set[str] = set()
         self._tools: dict[str, Tool] = {}
-        self._luck: dict[tuple[str, str], tuple[float, ...]] = {}
+        self._luck: dict[tuple[str, str], float] = {}
         self._send = wrap_send(config, self._exchange)
         self._fan_out = fan_out_of(config)
 
@@ -89,14 +89,14 @@ class Lab:
 
     def uniforms(self, name: str, path: str = "") -> tuple[float, ...]:
         """Four uniforms of this run under `name`; ask under another name for others. Arms share them."""
-        luck = self._luck.get((name, path))
-        if luck is None:
-            luck = self._luck[name, path] = self._draws.uniforms(f"scenario:{name}", path)
-        return luck
+        return self._draws.uniforms(f"scenario:{name}", path)
 
     def draw(self, distribution: Distribution, name: str, path: str = "") -> float:
         """A value of `distribution` under `name`."""
-        return distribution.quantile(self.uniforms(name, path)[0])
+        u = self._luck.get((name, path))
+        if u is None:
+            u = self._luck[name, path] = self.uniforms(name, path)[0]
+        return distribution.quantile(u)
 
     def pick(self, choices: Sequence[Choice], name: str = "pick") -> Choice:
         """One of `choices`, each as likely."""
@@ -139,8 +139,7 @@ class Lab:
         script = expect if isinstance(expect, Script) else expect(self, chat, path)
         exchange = await self._send(Call(path, chat, len(chat.turns), max_tokens, script))
         reply = exchange.reply
-        chat.assistant(reply)
-        uses = reply.tool_uses
+        uses = chat.assistant(reply)
         if not uses:
             self.shown_us = exchange.first_us
         return Answer(

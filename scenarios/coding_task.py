@@ -10,7 +10,7 @@ from typing import Any
 
 from recorded_workload import RESULT_TOKENS
 
-from latlab import Tool
+from latlab import Tool, ToolRequest
 from mockllm.core.distributions import Lognormal
 
 __all__ = ["QUESTIONS", "REQUESTS", "SYSTEM", "TOOLS"]
@@ -163,7 +163,7 @@ HTTP_GET = Tool(
 TOOLS = (READ_FILE, SEARCH_CODE, RUN_COMMAND, QUERY_DATABASE, HTTP_GET)
 
 # In the order in which a turn's calls are taken: those beside one another make sense together.
-REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
+_CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("search_code", {"pattern": "def settle_order", "glob": "**/*.py", "context_lines": 3}),
     ("read_file", {"path": "src/orders/settlement.py", "first_line": 40, "last_line": 180}),
     ("read_file", {"path": "tests/orders/test_settlement.py"}),
@@ -178,3 +178,4 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("search_code", {"pattern": "idempotency_key", "context_lines": 2}),
     ("run_command", {"command": "pytest -q tests/orders", "timeout_s": 300}),
 )
+REQUESTS = tuple([ToolRequest.of(name, arguments) for name, arguments in _CALLS])

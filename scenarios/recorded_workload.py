@@ -6,11 +6,9 @@ against the recording by tests/scenarios/test_recorded_workload.py. Where that r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from latlab import Chat, Lab, Script
+from latlab import Chat, Lab, Script, ToolRequest
 from mockllm.core.distributions import Choice, Distribution, Lognormal, QuantileTable
 
 __all__ = [
@@ -64,7 +62,7 @@ class TurnPlan:
     arm asks the same of the same tools.
     """
 
-    requests: Sequence[tuple[str, Mapping[str, Any]]]
+    requests: Sequence[ToolRequest]
     rounds: Distribution = ROUNDS
     calls: Distribution = CALLS_PER_TURN
     turn_tokens: Distribution = TURN_TOKENS

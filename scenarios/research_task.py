@@ -6,7 +6,7 @@ from typing import Any
 
 from recorded_workload import RESULT_TOKENS
 
-from latlab import Tool
+from latlab import Tool, ToolRequest
 from mockllm.core.distributions import Lognormal
 
 __all__ = ["QUESTIONS", "REQUESTS", "SYSTEM", "TOOLS"]
@@ -110,7 +110,7 @@ TOOLS = (SEARCH_WEB, SEARCH_ARCHIVE)
 _CITIES = ("Copenhagen", "Helsinki", "Vienna", "Hamburg", "Warsaw", "Milan", "Paris", "Rotterdam")
 
 # Eight searches beside one another ask one thing of eight cities.
-REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
+_CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     *[
         ("search_web", {"query": f"{city} district heating share of heat pumps", "after": "2023-01-01"})
         for city in _CITIES
@@ -118,6 +118,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     *[("search_web", {"query": f"{city} district heating supply temperature"}) for city in _CITIES],
     *[("search_archive", {"query": f"{city} heat network", "limit": 5}) for city in _CITIES],
 )
+REQUESTS = tuple([ToolRequest.of(name, arguments) for name, arguments in _CALLS])
 
 QUESTIONS = (
     "Which of the eight cities takes the largest share of its network heat from heat pumps, and since when?",

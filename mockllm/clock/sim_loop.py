@@ -106,6 +106,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._no_context = Context()
         self._here = 0  # what happened at this instant so far
         self._tasks = 0  # made so far
+        self._main: asyncio.Task[Any] | None = None
         self._done: asyncio.Future[None] = asyncio.Future(loop=self)
         self._done.set_result(None)
 
@@ -121,7 +122,12 @@ class SimLoop(asyncio.AbstractEventLoop):
         events = self._events
         if at_us <= self._now_us:
             self._count(1)
-        elif not self._ready and not self._gate.waiting and (not events or events[0][0] > at_us):
+        elif (
+            not self._ready
+            and not self._gate.waiting
+            and (not events or events[0][0] > at_us)
+            and not self._is_cancelled()
+        ):
             self._reach(at_us)
             self._env.pass_to(at_us)
         else:
@@ -133,12 +139,17 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def settle(self, key: Key) -> asyncio.Future[None]:
         events = self._events
-        if self._ready or self._gate.waiting or (events and events[0][0] <= self._now_us):
+        if self._ready or self._gate.waiting or (events and events[0][0] <= self._now_us) or self._is_cancelled():
             return self._gate.wait(key, asyncio.Future(loop=self))
         self._here += 1
         if self._here > MOST_CALLBACKS_PER_INSTANT:
             self._count(0)
         return self._done
+
+    def _is_cancelled(self) -> bool:
+        """Whether the running task has cancelled itself: it hears of that where it next gives way, and so must."""
+        task = self._main if self._tasks == 1 else asyncio.current_task(self)
+        return task is not None and task.cancelling() > 0
 
     # What asyncio asks of a loop
 
@@ -195,7 +206,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         sys.set_asyncgen_hooks(firstiter=self._remember, finalizer=self._finalize)
         _set_running_loop(self)
         self._running = True
-        main = self.create_task(future)
+        main = self._main = self.create_task(future)
         try:
             self._drive(main)
             return main.result()
@@ -203,7 +214,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             if main.done() and not main.cancelled():
                 main.exception()  # whoever stopped the loop knows of it: no log of an error that nobody saw
             try:
-                self._end_the_rest()
+                self._end_the_rest(main)
             finally:
                 self._running = False
                 _set_running_loop(outer)
@@ -244,9 +255,10 @@ class SimLoop(asyncio.AbstractEventLoop):
             self._here = 0  # the loop goes on for as long as its tasks take to end
             raise endless_instant(self._now_us)
 
-    def _end_the_rest(self) -> None:
-        # Asking for all tasks is dear, and most runs have but one.
-        left = [task for task in asyncio.all_tasks(self) if not task.done()] if self._tasks > 1 else []
+    def _end_the_rest(self, main: asyncio.Task[Any]) -> None:
+        # Asking for all tasks is dear, and most runs have but one, which is done.
+        alone = self._tasks == 1 and main.done()
+        left = [] if alone else [task for task in asyncio.all_tasks(self) if not task.done()]
         for task in left:
             task.cancel()
         if left:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import exp, log, log1p, sqrt
 from statistics import NormalDist
 from typing import Protocol
@@ -32,7 +32,8 @@ normal_quantile = NormalDist().inv_cdf
 
 def microseconds(seconds: float) -> int:
     """A drawn duration as the whole, non-negative microseconds in which everything later counts."""
-    return max(0, round(seconds * 1e6))
+    whole = round(seconds * 1e6)
+    return whole if whole > 0 else 0
 
 
 def lognormal_sigma(cv: float) -> float:
@@ -118,24 +119,28 @@ class QuantileTable:
 
     levels: tuple[float, ...]
     values: tuple[float, ...]
+    _log_steps: tuple[float, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.levels) != len(self.values) or len(self.levels) < 2:
             raise ValueError("a quantile table needs as many values as levels, and two at least")
         if list(self.levels) != sorted(set(self.levels)) or list(self.values) != sorted(self.values):
             raise ValueError("a quantile table's levels and values must ascend")
+        steps = [log(high / low) if low > 0.0 else 0.0 for low, high in pairwise(self.values)]
+        object.__setattr__(self, "_log_steps", tuple(steps))
 
     def quantile(self, u: float) -> float:
-        if u <= self.levels[0]:
-            return self.values[0]
-        if u >= self.levels[-1]:
-            return self.values[-1]
-        above = bisect_right(self.levels, u)
-        low, high = self.values[above - 1], self.values[above]
-        share = (u - self.levels[above - 1]) / (self.levels[above] - self.levels[above - 1])
+        levels, values = self.levels, self.values
+        above = bisect_right(levels, u)
+        if above == 0:
+            return values[0]
+        if above == len(levels):
+            return values[-1]
+        low = values[above - 1]
+        share = (u - levels[above - 1]) / (levels[above] - levels[above - 1])
         if low <= 0.0:
-            return low + share * (high - low)
-        return low * exp(share * log(high / low))
+            return low + share * (values[above] - low)
+        return low * exp(share * self._log_steps[above - 1])
 
 
 @dataclass(frozen=True, slots=True)

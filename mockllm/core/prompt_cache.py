@@ -64,6 +64,8 @@ class PromptCache:
         last breakpoint: A is read, B - A written for an hour, C - B for five minutes; the rest is input.
         """
         total = request.total_tokens
+        if not request.breakpoints:
+            return CacheUse(0, 0, 0, total)  # nothing is cached, and nothing needs to be hashed
         read = written = self._longest_hit(request, now_us)
         written_1h = read
         for mark in reversed(request.breakpoints):

@@ -12,7 +12,7 @@ from mockllm.core.identity import Identity, stable_id
 from mockllm.core.passage import Content, Passage
 from mockllm.core.request import TokenCounter, canonical
 
-__all__ = ["Reply", "Script", "Text", "ToolUse", "compose"]
+__all__ = ["Reply", "Script", "Text", "ToolRequest", "ToolUse", "compose"]
 
 
 class Text(NamedTuple):
@@ -30,14 +30,27 @@ class ToolUse(NamedTuple):
     json: str
 
 
+class ToolRequest(NamedTuple):
+    """A tool call that a script asks for, with its arguments' canonical JSON made once and for all."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    json: str
+
+    @classmethod
+    def of(cls, name: str, arguments: Mapping[str, Any]) -> ToolRequest:
+        """The request for `name` with `arguments`, which are not to change afterwards."""
+        return cls(name, arguments, canonical(dict(arguments)))
+
+
 class Script(NamedTuple):
     """One turn as it should be spoken: `output_tokens` in all, of which the `tool_uses` (name, arguments) take theirs.
 
-    What the tool calls leave is text, which comes first. `text` replaces the filler by words of the asker's own.
+    A tool use is a pair of name and arguments, or a `ToolRequest` where it is asked for often. What the tool calls leave is text, which comes first. `text` replaces the filler by words of the asker's own.
     """
 
     output_tokens: int
-    tool_uses: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    tool_uses: Sequence[tuple[str, Mapping[str, Any]] | ToolRequest] = ()
     text: str | None = None
 
 
@@ -65,8 +78,8 @@ def compose(script: Script, identity: Identity, model: str, max_tokens: int, cou
         return Reply(message_id, model, (), 0, "max_tokens")
     asked = []
     in_calls = 0
-    for name, arguments in script.tool_uses:
-        text = canonical(arguments if isinstance(arguments, dict) else dict(arguments))
+    for use in script.tool_uses:
+        name, arguments, text = use if isinstance(use, ToolRequest) else ToolRequest.of(*use)
         cost = counter.count(name) + counter.count(text)
         asked.append((name, arguments, text, cost))
         in_calls += cost

@@ -64,16 +64,53 @@ class TokenCounter:
         return tokens * self._thousandths // 1000
 
 
-class Block(NamedTuple):
-    """One block of the prompt. `level` is tools, system or messages; `digest` identifies level, role and content.
+class Block:
+    """One block of the prompt. `level` is tools, system or messages; `characters` is the length of its text.
 
-    `cache_control` itself is no part of the digest: clients move markers between turns (protocol: prompt caching).
+    What tells it apart is its kind, its owner (a role, or the id of a tool call) and its content; that is only written
+    down and hashed where somebody asks for `digest`, since a prompt that is not cached needs no hash. `cache_control`
+    itself is no part of it: clients move markers between turns (protocol: prompt caching).
     """
 
-    level: str
-    tokens: int
-    digest: bytes
-    eligible: bool = True
+    __slots__ = ("characters", "content", "eligible", "kind", "level", "owner", "tokens")
+
+    def __init__(
+        self, level: str, tokens: int, kind: str, owner: str, content: Content, characters: int, eligible: bool = True
+    ) -> None:
+        self.level = level
+        self.tokens = tokens
+        self.kind = kind
+        self.owner = owner
+        self.content = content
+        self.characters = characters
+        self.eligible = eligible
+
+    def named(self) -> bytes:
+        """Its identity in bytes: a text by itself, a passage by its tag. Lengths keep the parts from running together."""
+        marked, text = "text", self.content
+        passage = text if isinstance(text, Passage) else recognise(text) if text[:1] == "[" else None
+        if passage is not None:
+            tag = passage.tag()
+            # A passage too short for its own tag is no longer told apart by it, so it goes by its text.
+            if self.characters >= len(tag) and (text is passage or text == passage.render(self.characters)):
+                marked, text = f"passage {self.characters}", tag
+            elif text is passage:
+                text = passage.render(self.characters)
+        named = f"{self.level} {self.kind} {marked} {len(self.owner)} {self.owner}{text}"
+        return named.encode("utf-8", "surrogatepass")
+
+    @property
+    def digest(self) -> bytes:
+        """16 bytes that two blocks share exactly where they are the same."""
+        return blake2b(self.named(), digest_size=_DIGEST_BYTES).digest()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Block):
+            return NotImplemented
+        return (self.tokens, self.eligible, self.named()) == (other.tokens, other.eligible, other.named())
+
+    def __hash__(self) -> int:
+        return hash(self.named())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +122,36 @@ class Breakpoint:
 
 
 class Prefix:
-    """The prompt as a growing chain: after block i, `hashes[i]` names everything up to it and `totals[i]` counts it.
+    """The prompt as a growing chain: after block i, `hashes[i + 1]` names everything up to it, `totals[i + 1]` counts it.
 
-    Extending keeps what was hashed before, so a conversation of n turns is hashed once and not n times. A request holds
-    a chain together with the number of blocks of it that it sends.
+    Extending keeps what was hashed before, so a conversation of n turns is hashed once and not n times, and only where
+    it is asked for. A request holds a chain together with the number of blocks of it that it sends.
     """
 
-    __slots__ = ("blocks", "hashes", "totals")
+    __slots__ = ("_hashes", "_salts", "blocks", "totals")
 
     def __init__(self, scope: str) -> None:
         # Entries belong to one model and one workspace; the scope starts the chain.
         self.blocks: list[Block] = []
-        self.hashes: list[bytes] = [blake2b(scope.encode(), digest_size=_DIGEST_BYTES).digest()]
         self.totals: list[int] = [0]
+        self._hashes: list[bytes] = [blake2b(scope.encode(), digest_size=_DIGEST_BYTES).digest()]
+        self._salts: dict[int, bytes] = {}
 
     def append(self, block: Block, salt: bytes = b"") -> None:
         """Add `block`; `salt` carries what else invalidates the cache from this block on (tool_choice, thinking)."""
+        if salt:
+            self._salts[len(self.blocks)] = salt
         self.blocks.append(block)
-        joined = self.hashes[-1] + block.digest + salt
-        self.hashes.append(blake2b(joined, digest_size=_DIGEST_BYTES).digest())
         self.totals.append(self.totals[-1] + block.tokens)
+
+    @property
+    def hashes(self) -> list[bytes]:
+        """The chain's hashes so far, the scope's first."""
+        hashes, blocks = self._hashes, self.blocks
+        for index in range(len(hashes) - 1, len(blocks)):
+            joined = hashes[-1] + self._salts.get(index, b"") + blocks[index].named()
+            hashes.append(blake2b(joined, digest_size=_DIGEST_BYTES).digest())
+        return hashes
 
     def __len__(self) -> int:
         return len(self.blocks)
@@ -112,7 +159,8 @@ class Prefix:
     def copy(self) -> Prefix:
         """The same chain so far, to be extended apart from this one."""
         twin = Prefix.__new__(Prefix)
-        twin.blocks, twin.hashes, twin.totals = self.blocks.copy(), self.hashes.copy(), self.totals.copy()
+        twin.blocks, twin.totals = self.blocks.copy(), self.totals.copy()
+        twin._hashes, twin._salts = self.hashes.copy(), self._salts.copy()
         return twin
 
 
@@ -155,29 +203,10 @@ def canonical(value: object) -> str:
     return _compact(value)
 
 
-def _digest(kind: str, owner: str, text: str) -> bytes:
-    # The owner's length goes first, so that nothing of it can run into the text.
-    joined = f"{kind} {len(owner)} {owner}{text}"
-    return blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
-
-
 def tool_block(definition: dict[str, Any], counter: TokenCounter) -> Block:
     """A tool's definition; keys are sorted, since clients write them in whatever order."""
     text = json.dumps(definition, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return Block("tools", counter.count(text), _digest("tool", "", text))
-
-
-def _measure(content: Content, counter: TokenCounter) -> tuple[int, str, str]:
-    """Tokens of `content`, what it is, and what tells it apart: a text by itself, a passage by its tag."""
-    passage = content if isinstance(content, Passage) else recognise(content) if content[:1] == "[" else None
-    if passage is not None:
-        characters = counter.characters(passage.tokens)
-        tag = passage.tag()
-        # A passage too short for its own tag is no longer told apart by it, so it goes by its text.
-        if characters >= len(tag) and (content is passage or content == passage.render(characters)):
-            return passage.tokens, "passage", tag
-    text = write_out(content, counter)
-    return counter.count(text), "text", text
+    return Block("tools", counter.count(text), "tool", "", text, len(text))
 
 
 def write_out(content: Content, counter: TokenCounter) -> str:
@@ -187,28 +216,36 @@ def write_out(content: Content, counter: TokenCounter) -> str:
 
 def system_block(content: Content, counter: TokenCounter) -> Block:
     """One text block of the system prompt; a plain string is a single such block."""
-    tokens, kind, text = _measure(content, counter)
-    return Block("system", tokens, _digest(kind, "system", text), tokens > 0)
+    return _content_block("system", "text", "system", content, counter)
 
 
 def text_block(role: str, content: Content, counter: TokenCounter) -> Block:
-    """A text block said by `role`."""
-    tokens, kind, text = _measure(content, counter)
-    return Block("messages", tokens, _digest(kind, role, text), tokens > 0)
+    """A text block said by `role`; an empty one may carry no breakpoint."""
+    return _content_block("messages", "text", role, content, counter)
 
 
 def tool_use_block(use_id: str, name: str, text: str, counter: TokenCounter) -> Block:
     """A tool call of the assistant's, its arguments as canonical JSON. Its id names the call and counts as nothing."""
-    return Block("messages", counter.count(name) + counter.count(text), _digest("tool_use", f"{len(use_id)} {use_id}{name}", text))
+    tokens = counter.count(name) + counter.count(text)
+    return Block("messages", tokens, "tool_use", f"{len(use_id)} {use_id}{name}", text, len(text))
 
 
 def tool_result_block(use_id: str, content: Content, is_error: bool, counter: TokenCounter) -> Block:
-    """What a tool returned, as text."""
-    tokens, kind, text = _measure(content, counter)
-    return Block("messages", tokens, _digest(f"result {is_error} {kind}", use_id, text))
+    """What a tool returned, as text; an empty one may carry a breakpoint all the same."""
+    block = _content_block("messages", "failure" if is_error else "result", use_id, content, counter)
+    block.eligible = True
+    return block
+
+
+def _content_block(level: str, kind: str, owner: str, content: Content, counter: TokenCounter) -> Block:
+    if isinstance(content, Passage):
+        tokens, characters = content.tokens, counter.characters(content.tokens)
+    else:
+        tokens, characters = counter.count(content), len(content)
+    return Block(level, tokens, kind, owner, content, characters, tokens > 0)
 
 
 def opaque_block(role: str, content: object, tokens: int, *, eligible: bool) -> Block:
     """Any other content (image, document, thinking): hashed whole, with a token count the protocol decides."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return Block("messages", tokens, _digest("opaque", role, text), eligible)
+    return Block("messages", tokens, "opaque", role, text, len(text), eligible)

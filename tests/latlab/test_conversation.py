@@ -46,17 +46,17 @@ def test_rounds_are_rounds_of_tool_calls() -> None:
 def test_every_call_of_the_last_turn_needs_its_result_and_no_other_has_one() -> None:
     chat = Chat("main", "", [])
     chat.user("Look")
-    assert chat.unmatched() == set()
+    assert chat.unmatched == set()
     chat.assistant(asks("a", "b"))
-    assert chat.unmatched() == {"a", "b"}
+    assert chat.unmatched == {"a", "b"}
     chat.tool_results(results("a"))
     chat.user("Wait")
-    assert chat.unmatched() == {"b"}
+    assert chat.unmatched == {"b"}
     chat.tool_results(results("b"))
-    assert chat.unmatched() == set()
+    assert chat.unmatched == set()
     chat.assistant(says("Done"))
     chat.tool_results(results("a"))
-    assert chat.unmatched() == {"a"}
+    assert chat.unmatched == {"a"}
 
 
 @given(st.sets(st.sampled_from("abcdef")), st.sets(st.sampled_from("abcdef")))
@@ -65,7 +65,7 @@ def test_unmatched_is_what_one_side_has_and_the_other_lacks(asked: set[str], ans
     chat.user("Look")
     chat.assistant(asks(*asked))
     chat.tool_results(results(*answered))
-    assert chat.unmatched() == asked - answered | answered - asked
+    assert chat.unmatched == asked - answered | answered - asked
 
 
 def test_a_tool_is_defined_as_a_request_carries_it() -> None:

@@ -104,6 +104,13 @@ def test_a_worker_that_is_killed_is_one_line_after_what_was_finished(tmp_path: P
 
 
 @pytest.mark.slow
+def test_ctrl_c_is_nothing_to_a_worker(tmp_path: Path) -> None:
+    plan = a_plan(tmp_path, "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nawait asyncio.sleep(1)")
+    (portion,) = processes(plan, [Batch(0, 0, (0, 1))])
+    assert [outcome.error for _, outcome in portion] == [None, None]
+
+
+@pytest.mark.slow
 def test_a_pool_that_is_closed_early_ends_workers_that_never_would(tmp_path: Path) -> None:
     # The second run of all is a loop without any await, which no clock can see.
     plan = a_plan(

@@ -300,6 +300,22 @@ def test_a_task_that_outlives_its_scenario_leaves_no_call_behind() -> None:
     assert [call.path for call in both(forgetful, make_profile(), CACHED, Draws(1, 0)).calls] == ["main/turn-0"]
 
 
+def test_a_task_that_cancels_itself_hears_of_it_at_its_next_call() -> None:
+    async def quitter(lab: Lab) -> None:
+        chat = lab.chat()
+        chat.user("Hello")
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        try:
+            await lab.complete(chat, expect=Script(5))
+        except asyncio.CancelledError:
+            task.uncancel()
+        await asyncio.sleep(1)
+
+    assert both(quitter, make_profile(), BenchmarkConfig(), Draws(1, 0)).calls == ()
+
+
 def test_a_callback_that_raises_ends_no_run(caplog: pytest.LogCaptureFixture) -> None:
     async def clumsy(lab: Lab) -> None:
         asyncio.get_running_loop().call_soon(lambda: 1 / 0)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import itertools
 import logging
 import math
@@ -241,6 +242,23 @@ def test_a_deadlock_is_an_error_that_names_who_waits() -> None:
         run(main)
 
 
+def test_a_run_that_cannot_go_on_cleans_up_behind_itself(caplog: pytest.LogCaptureFixture) -> None:
+    log = []
+
+    async def main(loop: SimLoop) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(1)
+            log.append(loop.now_us())
+
+    with pytest.raises(DeadlockError):
+        run(main)
+    gc.collect()
+    assert log == [1_000_000]
+    assert not caplog.records
+
+
 def test_a_run_that_never_ends_is_an_error_in_no_time() -> None:
     async def ticking(loop: SimLoop) -> None:
         while True:  # noqa: ASYNC110  # it waits for nothing
@@ -300,6 +318,7 @@ def test_an_interrupt_in_a_callback_ends_the_run_and_leaves_no_loop_behind(caplo
         with pytest.raises(KeyboardInterrupt):
             run(main)
         assert _get_running_loop() is None
+    gc.collect()
     assert not caplog.records
 
 
