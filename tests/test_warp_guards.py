@@ -95,7 +95,7 @@ def test_an_agent_that_draws_at_random_draws_the_same_in_every_repetition_of_a_r
         await asyncio.sleep(random.random())
 
     def total_us(run: int) -> int:
-        outcome = run_warp_agent(agent, PROFILE, BenchmarkConfig(), {}, Draws(1, run))
+        outcome = run_warp_agent(agent, PROFILE, BenchmarkConfig(), Draws(1, run))
         assert outcome.run is not None
         return outcome.run.total_us
 

@@ -15,14 +15,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from latlab.config import BenchmarkConfig
-from latlab.declaration import as_settings
 from latlab.harness.store import RunKey
 from latlab.harness.study import StudyError
 from latlab.harness.targets import Target, load_target
-from latlab.worlds.run import Outcome
+from latlab.worlds.run import Outcome, World
 from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile, parse_profile
 
@@ -65,6 +65,7 @@ class Bench:
         self._plan = plan
         self._target = target or load_target(plan.target)
         self._profiles: dict[int, Profile] = {0: parse_profile(plan.profile_bytes.decode(), plan.profile)}
+        self._world = _world_of(plan, self._target)
 
     def run(self, batch: Batch) -> Iterator[tuple[RunKey, Outcome]]:
         """The outcomes of `batch`, one by one, up to one after which no other run can end either."""
@@ -72,7 +73,7 @@ class Bench:
         profile = self._profile(batch.plausible)
         for number in batch.numbers:
             draws = Draws(self._plan.seed, number, batch.plausible)
-            outcome = self._run(profile, config, draws)
+            outcome = self._world(self._target.run, profile, config, draws)
             yield RunKey(batch.arm, batch.plausible, number), outcome
             if outcome.hopeless:
                 return
@@ -82,19 +83,17 @@ class Bench:
             self._profiles[plausible] = self._profiles[0].plausible(self._plan.seed, plausible)
         return self._profiles[plausible]
 
-    def _run(self, profile: Profile, config: BenchmarkConfig, draws: Draws) -> Outcome:
-        # Worlds are imported where they are used: sim needs neither the SDK nor the server.
-        if self._plan.world == "sim":
-            from latlab.worlds.sim import run_sim
 
-            return run_sim(self._target.run, profile, config, draws)
-        from latlab.worlds.warp import run_warp, run_warp_agent
 
-        if self._target.kind == "agent":
-            settings = as_settings(config)
-            toggles = {name: settings[name] for name in self._plan.toggles}
-            return run_warp_agent(self._target.run, profile, config, toggles, draws)
-        return run_warp(self._target.run, profile, config, draws)
+def _world_of(plan: Plan, target: Target) -> World:
+    # Worlds are imported where they are used: sim needs neither the SDK nor the server.
+    if plan.world == "sim":
+        from latlab.worlds.sim import run_sim
+
+        return run_sim
+    from latlab.worlds.warp import run_warp, run_warp_agent
+
+    return partial(run_warp_agent, toggles=plan.toggles) if target.kind == "agent" else run_warp
 
 
 def inline(plan: Plan, batches: Sequence[Batch]) -> Generator[Finished, None, None]:

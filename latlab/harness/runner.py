@@ -122,9 +122,7 @@ def samples_of(study: Study, store: Store) -> list[ArmSamples]:
 def failures_of(study: Study, store: Store) -> list[dict[str, object]]:
     """The runs that failed, apart from the figures: arm, run and one line each."""
     return [
-        {"label": study.arms[stored.key.arm].label, "run": stored.key.run, "error": stored.error}
-        for stored in store.runs()
-        if stored.error is not None and not stored.key.plausible
+        {"label": study.arms[arm].label, "run": run, "error": error} for arm, run, error in store.failures()
     ]
 
 

@@ -34,8 +34,14 @@ CREATE TABLE IF NOT EXISTS calls (
 ) STRICT, WITHOUT ROWID;
 """
 _EVERY_RUN = f"SELECT arm, plausible, run, error, {_RUN_FIGURES} FROM runs ORDER BY arm, plausible, run"  # noqa: S608
-_EVERY_FITTED_RUN = f"""SELECT arm, run, error, {_RUN_FIGURES} FROM runs WHERE plausible = 0 ORDER BY arm, run"""  # noqa: S608
+_EVERY_FITTED_RUN = f"SELECT arm, run, error, {_RUN_FIGURES} FROM runs WHERE plausible = 0 ORDER BY arm, run"  # noqa: S608
 _EVERY_CALL = f"SELECT arm, run, {_CALL_FIGURES} FROM calls ORDER BY arm, run, path, attempt"  # noqa: S608
+_FAILURES = "SELECT arm, run, error FROM runs WHERE plausible = 0 AND error IS NOT NULL ORDER BY arm, run"
+# SQLite writes a call out in half the time that Python takes for it. A path holds neither space nor comma.
+_EVERY_CALL_WRITTEN = f"""
+SELECT printf('%d,%d,%s{",%d" * (len(CallRecord._fields) - 1)};', arm, run, {_CALL_FIGURES})
+FROM calls ORDER BY arm, run, path, attempt
+"""  # noqa: S608
 _CALL_MEANS = """
 SELECT arm, run, AVG(ttft_us) / 1e6,
     AVG(CASE WHEN streamed AND output_tokens > 1 AND total_us > ttft_us
@@ -105,6 +111,10 @@ class Store:
         for arm, plausible, run, error, *figures in self._select(_EVERY_RUN):
             yield StoredRun(RunKey(arm, plausible, run), error, None if error is not None else RunRecord(*figures))
 
+    def failures(self) -> Iterator[tuple[int, int, str]]:
+        """Arm, run and one line of every run under the fitted profile that failed."""
+        yield from self._select(_FAILURES)
+
     def calls(self) -> Iterator[tuple[int, int, CallRecord]]:
         """Every call with its arm and run, in canonical order."""
         for arm, run, *figures in self._select(_EVERY_CALL):
@@ -122,9 +132,10 @@ class Store:
         arm and run, and their calls by path.
         """
         hashed = sha256(what.encode())
-        for rows in (_EVERY_FITTED_RUN, _EVERY_CALL):
-            for row in self._select(rows):
-                hashed.update(repr(row).encode())
+        for row in self._select(_EVERY_FITTED_RUN):
+            hashed.update(repr(row).encode())
+        for (written,) in self._select(_EVERY_CALL_WRITTEN):
+            hashed.update(written.encode())
         return f"sha256:{hashed.hexdigest()}"
 
     def _select(self, query: str) -> Iterator[tuple[Any, ...]]:

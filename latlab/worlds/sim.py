@@ -87,15 +87,16 @@ class SimClient:
                 await loop.sleep_until(start_us + connect_us)
             emulator.scripts[call.path] = call.script
             answer = await emulator.admit(self._request(call, identity))
-            headers_us = answer.first_us if call.stream else answer.end_us
-            await loop.sleep_until(answer.end_us)
+            end_us = answer.end_us
+            first_us = answer.first_us if call.stream else end_us
+            await loop.sleep_until(end_us)
             reusable = call.reuse_connection
         finally:
             if connection is not None:
                 self._pool.release(connection, loop.now_us(), reusable=reusable)
             # Calls that end at one instant, answered or given up, hand over in the order of their names.
             await loop.settle(identity)
-        return Exchange(answer.reply, answer.usage, start_us, connect_us, opened, headers_us, headers_us, answer.end_us)
+        return Exchange(answer.reply, answer.usage, start_us, connect_us, opened, first_us, first_us, end_us)
 
     def _request(self, call: Call, identity: Identity) -> Request:
         prompt = self._prompts.get(call.chat.name)

@@ -11,7 +11,7 @@ import os
 import random
 import tempfile
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -61,18 +61,19 @@ def run_warp(scenario: Scenario, profile: Profile, config: BenchmarkConfig, draw
 
 
 def run_warp_agent(
-    agent: Agent, profile: Profile, config: BenchmarkConfig, toggles: Mapping[str, Any], draws: Draws
+    agent: Agent, profile: Profile, config: BenchmarkConfig, draws: Draws, *, toggles: Collection[str] = ()
 ) -> Outcome:
     """One run of a user's own agent, which is handed an `AsyncAnthropic` and left as it is.
 
-    `toggles` are those that the user set; the others are as the agent has them.
+    `toggles` names those that the user set; the others are as the agent has them.
     """
 
     async def run(loop: WarpLoop) -> Outcome:
         emulator = _emulator(profile, config, draws, loop)
         traffic = Traffic(profile.price)
         async with _served(emulator) as transport:
-            watched = AgentTransport(transport, loop, toggles, traffic)
+            shaped = {name: getattr(config, name) for name in toggles}
+            watched = AgentTransport(transport, loop, shaped, traffic)
             async with _sdk(watched, max_retries=anthropic.DEFAULT_MAX_RETRIES) as sdk:
                 await agent(sdk, config)
                 return record_run(loop.now_us(), traffic.shown_us, traffic.tool_calls, traffic.calls)

@@ -128,8 +128,11 @@ class SimLoop(asyncio.AbstractEventLoop):
             and (not events or events[0][0] > at_us)
             and not self._is_cancelled()
         ):
-            self._reach(at_us)
+            if at_us > MOST_VIRTUAL_US:
+                raise endless_time(at_us)
             self._env.pass_to(at_us)
+            self._now_us = at_us
+            self._here = 0
         else:
             future: asyncio.Future[None] = asyncio.Future(loop=self)
             # By way of a callback, as every timer of asyncio's own loops, so that ties fall as they do in warp.

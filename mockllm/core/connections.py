@@ -49,7 +49,8 @@ class ConnectionPool:
 
     def take(self, now_us: int) -> tuple[PooledConnection, bool]:
         """A connection for a request sent now, and whether it is new."""
-        self._drop_expired(now_us / 1e6)
+        if self.connections:
+            self._drop_expired(now_us / 1e6)
         for connection in self.connections:
             if connection.idle_since_us is not None:
                 connection.idle_since_us = None

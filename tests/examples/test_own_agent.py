@@ -23,7 +23,7 @@ agent = import_file(FILE)
 
 def run(**toggles: Any) -> Outcome:
     profile, _ = profiles.load("claude-sonnet-5")
-    outcome = run_warp_agent(agent.run, profile, BenchmarkConfig(**toggles), toggles, Draws(7, 0))
+    outcome = run_warp_agent(agent.run, profile, BenchmarkConfig(**toggles), Draws(7, 0), toggles=toggles)
     assert outcome.error is None, outcome.error
     return outcome
 

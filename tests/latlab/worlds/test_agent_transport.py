@@ -197,7 +197,7 @@ class Stamped:
 
 
 def run(agent: Any, **toggles: Any) -> Outcome:
-    outcome = run_warp_agent(agent, make_profile(), BenchmarkConfig(**toggles), toggles, Draws(1, 0))
+    outcome = run_warp_agent(agent, make_profile(), BenchmarkConfig(**toggles), Draws(1, 0), toggles=toggles)
     assert outcome.error is None
     assert outcome.run is not None
     return outcome

@@ -46,7 +46,7 @@ def run(scenario: Any = one_call, seed: int = 1, profile: Profile | None = None,
 
 
 def run_agent(agent: Any, seed: int = 1) -> Outcome:
-    return run_warp_agent(agent, make_profile(), BenchmarkConfig(), {}, Draws(seed, 0))
+    return run_warp_agent(agent, make_profile(), BenchmarkConfig(), Draws(seed, 0))
 
 
 @pytest.fixture
