@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from latlab import LatlabError
@@ -51,6 +51,17 @@ Expect: TypeAlias = "Script | Callable[[Lab, Chat, str], Script]"
 """What a mock should say next: a script, or a function of the lab, the chat and the call path that makes one."""
 
 
+@lru_cache
+def _check_name(name: str) -> None:
+    try:
+        check_path(f"{name}/turn-999/tool-99")
+    except BadCallPathError:
+        raise ScenarioError(
+            f"lab.chat(name={name!r}): no name for a chat; use letters, digits and . _ ~ -, joined by /, "
+            "and at most 80 of them"
+        ) from None
+
+
 class Lab:
     """The laboratory of one run in one world.
 
@@ -87,7 +98,7 @@ class Lab:
 
     # Luck
 
-    def uniforms(self, name: str, path: str = "") -> tuple[float, ...]:
+    def uniforms(self, name: str, path: str = "") -> tuple[float, float, float, float]:
         """Four uniforms of this run under `name`; ask under another name for others. Arms share them."""
         return self._draws.uniforms(f"scenario:{name}", path)
 
@@ -104,7 +115,8 @@ class Lab:
 
     def text(self, key: str, tokens: float) -> Content:
         """Filler of exactly `tokens` tokens (rounded, at least 1) that no other `key` shares."""
-        return Passage(key, max(1, round(tokens)))
+        whole = round(tokens)
+        return Passage(key, whole if whole > 0 else 1)
 
     # The model
 
@@ -114,13 +126,7 @@ class Lab:
             raise ScenarioError(
                 f"lab.chat(name={name!r}): this run has a chat of that name; give each a name of its own"
             )
-        try:
-            check_path(f"{name}/turn-999/tool-99")
-        except BadCallPathError:
-            raise ScenarioError(
-                f"lab.chat(name={name!r}): no name for a chat; use letters, digits and . _ ~ -, joined by /, "
-                "and at most 80 of them"
-            ) from None
+        _check_name(name)
         self._chats.add(name)
         self._tools.update({tool.name: tool for tool in tools})
         return Chat(name, system, tools)
@@ -145,7 +151,9 @@ class Lab:
         return Answer(
             path,
             reply,
-            tuple([ToolCall(f"{path}/tool-{n}", use.id, use.name, use.arguments) for n, use in enumerate(uses)]),
+            tuple([ToolCall(f"{path}/tool-{n}", use.id, use.name, use.arguments) for n, use in enumerate(uses)])
+            if uses
+            else (),
             self._counter,
         )
 
@@ -173,13 +181,15 @@ class Lab:
 
     async def run_tools(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
         """Run the tools that the model asked for; the results are in the order of the calls."""
+        if len(calls) == 1:
+            return [await self._run_tool(calls[0])]
         return await self._fan_out([partial(self._run_tool, call) for call in calls])
 
     async def _run_tool(self, call: ToolCall) -> ToolResult:
         tool = self._tools.get(call.name)
         if tool is None:
             raise ScenarioError(f"the model called the tool {call.name!r}, which no chat of this run has")
-        latency, size, *_ = self._draws.uniforms("tool", call.path)
+        latency, size, _, _ = self._draws.uniforms("tool", call.path)
         self.tool_runs += 1
         await self._clock.sleep_until(self._clock.now_us() + microseconds(tool.latency_s.quantile(latency)))
         if tool.answer is not None:

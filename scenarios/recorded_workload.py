@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
 from latlab import Chat, Lab, Script, ToolRequest
 from mockllm.core.distributions import Choice, Distribution, Lognormal, QuantileTable
 
@@ -69,7 +70,7 @@ class TurnPlan:
     answer_tokens: Distribution = AGENT_ANSWER_TOKENS
 
     def __call__(self, lab: Lab, chat: Chat, path: str) -> Script:
-        size, count, place, *_ = lab.uniforms("turn", path)
+        size, count, place, _ = lab.uniforms("turn", path)
         if chat.rounds >= lab.draw(self.rounds, "rounds", chat.name):
             return Script(round(self.answer_tokens.quantile(size)))
         requests = self.requests

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latlab.declaration import as_settings
-from latlab.harness.executors import BATCH, Batch, Executor, Finished, Plan
+from latlab.harness.executors import BATCH, Batch, Executor, Plan
 from latlab.harness.store import RunKey, Store, StoredRun
 from latlab.harness.study import Study, StudyError
 from latlab.harness.summary import ArmSamples
@@ -51,8 +51,10 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
             for portion in portions:
                 unwritten.extend(portion)
                 finished += len(portion)
-                failed += sum(outcome.error is not None for _, outcome in portion)
-                _stop_if_hopeless(study, portion, all_failed=failed >= BATCH and failed == finished)
+                errors = [outcome for _, outcome in portion if outcome.error is not None]
+                failed += len(errors)
+                if errors:
+                    _stop_if_hopeless(study, errors, all_failed=failed >= BATCH and failed == finished)
                 if len(unwritten) >= _ROWS_PER_WRITE:
                     store.add(unwritten)
                     unwritten = []
@@ -65,10 +67,10 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
         store.add(unwritten)
 
 
-def _stop_if_hopeless(study: Study, portion: Finished, *, all_failed: bool) -> None:
-    for _, outcome in portion:
+def _stop_if_hopeless(study: Study, failures: Sequence[Outcome], *, all_failed: bool) -> None:
+    for outcome in failures:
         # A deadlock or a run without end is the scenario's own fault, not one run's bad luck.
-        if outcome.hopeless or (all_failed and outcome.error is not None):
+        if outcome.hopeless or all_failed:
             raise StudyError(f"{study.target.given}: {outcome.error}")
 
 

@@ -20,8 +20,6 @@ async def in_turn(jobs: Sequence[Job]) -> list[ToolResult]:
 
 async def at_once(jobs: Sequence[Job]) -> list[ToolResult]:
     """All at once; the first to fail cancels the others."""
-    if len(jobs) == 1:
-        return [await jobs[0]()]
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(_run(job)) for job in jobs]
     return [task.result() for task in running]

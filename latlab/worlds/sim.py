@@ -15,7 +15,7 @@ from latlab.conversation import Chat, Tool, ToolResult, Turn
 from latlab.lab import Lab
 from latlab.worlds.run import Outcome, Scenario, failure, live, record_run
 from mockllm.clock.sim_loop import SimLoop
-from mockllm.core.connections import ConnectionPool, SetupCost
+from mockllm.core.connections import ConnectionPool
 from mockllm.core.draws import Draws
 from mockllm.core.identity import Identity
 from mockllm.core.passage import Content
@@ -64,11 +64,10 @@ class SimClient:
     """The client port on the emulator, a pool of modelled connections, and virtual time."""
 
     def __init__(self, emulator: Emulator, loop: SimLoop) -> None:
-        profile = emulator.profile
         self._emulator = emulator
         self._loop = loop
-        self._pool = ConnectionPool(profile.connection.idle_expiry_s.value)
-        self._setup = SetupCost(profile.connection)
+        self._pool = ConnectionPool(emulator.service.idle_expiry_s)
+        self._setup = emulator.service.setup
         self._prompts: dict[str, _Prompt] = {}
 
     async def send(self, call: Call) -> Exchange:

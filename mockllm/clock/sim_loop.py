@@ -36,6 +36,7 @@ from mockllm.core.clock import Key
 __all__ = ["SimLoop"]
 
 T = TypeVar("T")
+_NO_CONTEXT = Context()
 
 
 class _Heap(simpy.Environment):
@@ -102,11 +103,10 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._closed = False
         self._running = False
         # By identity, and not a set: those still open at the end are closed in the order of their opening.
-        self._generators: WeakValueDictionary[int, AsyncGenerator[Any, Any]] = WeakValueDictionary()
-        self._no_context = Context()
+        self._generators: WeakValueDictionary[int, AsyncGenerator[Any, Any]] | None = None
         self._here = 0  # what happened at this instant so far
         self._tasks = 0  # made so far
-        self._main: asyncio.Task[Any] | None = None
+        self._main: asyncio.Task[Any]
         self._done: asyncio.Future[None] = asyncio.Future(loop=self)
         self._done.set_result(None)
 
@@ -126,7 +126,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             not self._ready
             and not self._gate.waiting
             and (not events or events[0][0] > at_us)
-            and not self._is_cancelled()
+            and not (self._main.cancelling() if self._tasks == 1 else self._hears_of_its_end())
         ):
             if at_us > MOST_VIRTUAL_US:
                 raise endless_time(at_us)
@@ -136,22 +136,27 @@ class SimLoop(asyncio.AbstractEventLoop):
         else:
             future: asyncio.Future[None] = asyncio.Future(loop=self)
             # By way of a callback, as every timer of asyncio's own loops, so that ties fall as they do in warp.
-            handle = _Handle(finish, (future,), self._no_context, 0.0)
+            handle = _Handle(finish, (future,), _NO_CONTEXT, 0.0)
             _Timer(self._env, at_us - self._now_us, lambda _: self._ready.append(handle))
             await future
 
     def settle(self, key: Key) -> asyncio.Future[None]:
         events = self._events
-        if self._ready or self._gate.waiting or (events and events[0][0] <= self._now_us) or self._is_cancelled():
+        if (
+            self._ready
+            or self._gate.waiting
+            or (events and events[0][0] <= self._now_us)
+            or (self._main.cancelling() if self._tasks == 1 else self._hears_of_its_end())
+        ):
             return self._gate.wait(key, asyncio.Future(loop=self))
         self._here += 1
         if self._here > MOST_CALLBACKS_PER_INSTANT:
             self._count(0)
         return self._done
 
-    def _is_cancelled(self) -> bool:
+    def _hears_of_its_end(self) -> bool:
         """Whether the running task has cancelled itself: it hears of that where it next gives way, and so must."""
-        task = self._main if self._tasks == 1 else asyncio.current_task(self)
+        task = asyncio.current_task(self)
         return task is not None and task.cancelling() > 0
 
     # What asyncio asks of a loop
@@ -266,10 +271,12 @@ class SimLoop(asyncio.AbstractEventLoop):
             task.cancel()
         if left:
             self._drive(asyncio.gather(*left, return_exceptions=True))
-        for generator in list(self._generators.values()):
+        for generator in list(self._generators.values()) if self._generators is not None else ():
             self._drive(self.create_task(generator.aclose()))
 
     def _remember(self, generator: AsyncGenerator[Any, Any]) -> None:
+        if self._generators is None:
+            self._generators = WeakValueDictionary()
         self._generators[id(generator)] = generator
 
     def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:

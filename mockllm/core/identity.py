@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mockllm import MockLLMError
 
-__all__ = ["CALL_HEADER", "BadCallPathError", "Identity", "Occurrences", "check_path", "stable_id"]
+__all__ = ["CALL_HEADER", "BadCallPathError", "Identity", "Occurrences", "check_path", "stable_id", "stable_name"]
 
 CALL_HEADER = "x-mockllm-call"
 _PATH = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
@@ -58,8 +58,12 @@ class Occurrences:
         return Identity(path, attempt)
 
 
+def stable_name(*parts: object) -> str:
+    """22 hexadecimal digits that are unique to `parts` and the same on every machine."""
+    named = "\x1f".join([str(part) for part in parts])
+    return blake2b(named.encode("utf-8", "surrogatepass"), digest_size=11).hexdigest()
+
+
 def stable_id(prefix: str, *parts: object) -> str:
     """An identifier in the provider's form (`msg_01…`), unique to `parts` and the same on every machine."""
-    named = "\x1f".join([str(part) for part in parts])
-    digest = blake2b(named.encode("utf-8", "surrogatepass"), digest_size=11).hexdigest()
-    return f"{prefix}_01{digest}"
+    return f"{prefix}_01{stable_name(*parts)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mockllm.core.identity import Identity, stable_id
+from mockllm.core.identity import Identity, stable_name
 from mockllm.core.passage import Content, Passage
 from mockllm.core.request import TokenCounter, canonical
 
@@ -46,7 +46,8 @@ class ToolRequest(NamedTuple):
 class Script(NamedTuple):
     """One turn as it should be spoken: `output_tokens` in all, of which the `tool_uses` (name, arguments) take theirs.
 
-    A tool use is a pair of name and arguments, or a `ToolRequest` where it is asked for often. What the tool calls leave is text, which comes first. `text` replaces the filler by words of the asker's own.
+    A tool use is a pair of name and arguments, or a `ToolRequest` where it is asked for often. What the tool calls
+    leave is text, which comes first. `text` replaces the filler by words of the asker's own.
     """
 
     output_tokens: int
@@ -73,33 +74,31 @@ def compose(script: Script, identity: Identity, model: str, max_tokens: int, cou
 
     Text is cut to fit; a tool call that does not fit whole is dropped, and with it those that follow.
     """
-    message_id = stable_id("msg", identity.path, identity.attempt)
+    name = stable_name(identity.path, identity.attempt)
     if max_tokens == 0:
-        return Reply(message_id, model, (), 0, "max_tokens")
+        return Reply(f"msg_01{name}", model, (), 0, "max_tokens")
     asked = []
     in_calls = 0
     for use in script.tool_uses:
-        name, arguments, text = use if isinstance(use, ToolRequest) else ToolRequest.of(*use)
-        cost = counter.count(name) + counter.count(text)
-        asked.append((name, arguments, text, cost))
+        tool, arguments, text = use if isinstance(use, ToolRequest) else ToolRequest.of(*use)
+        cost = counter.count(tool) + counter.count(text)
+        asked.append((tool, arguments, text, cost))
         in_calls += cost
-    wanted = counter.count(script.text) if script.text is not None else script.output_tokens - in_calls
-    text_tokens = max(0, wanted) if script.tool_uses else max(1, wanted)
-    budget = max_tokens
-    parts: list[Text | ToolUse] = []
-    spoken = min(text_tokens, budget)
-    if spoken:
-        parts.append(Text(_said(script.text, identity, spoken, counter)))
-    cut = spoken < text_tokens
-    budget -= spoken
-    for number, (name, arguments, text, cost) in enumerate(asked):
-        if cost > budget:
-            cut = True
-            break
-        parts.append(ToolUse(stable_id("toolu", identity.path, identity.attempt, number), name, arguments, text))
-        budget -= cost
-    stop = "max_tokens" if cut else "tool_use" if script.tool_uses else "end_turn"
-    return Reply(message_id, model, tuple(parts), max_tokens - budget if not cut else max_tokens, stop)
+    wanted = script.output_tokens - in_calls if script.text is None else counter.count(script.text)
+    least = 0 if asked else 1
+    if wanted < least:
+        wanted = least
+    spoken = min(wanted, max_tokens)
+    parts: list[Text | ToolUse] = [Text(_said(script.text, identity, spoken, counter))] if spoken else []
+    left = max_tokens - spoken
+    if spoken < wanted:
+        return Reply(f"msg_01{name}", model, tuple(parts), max_tokens, "max_tokens")
+    for number, (tool, arguments, text, cost) in enumerate(asked):
+        if cost > left:
+            return Reply(f"msg_01{name}", model, tuple(parts), max_tokens, "max_tokens")
+        left -= cost
+        parts.append(ToolUse(f"toolu_01{name[:-3]}{number:03x}", tool, arguments, text))
+    return Reply(f"msg_01{name}", model, tuple(parts), max_tokens - left, "tool_use" if asked else "end_turn")
 
 
 def _said(text: str | None, identity: Identity, tokens: int, counter: TokenCounter) -> Content:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
 from mockllm.core.identity import Identity
 from mockllm.core.passage import Content, Passage, recognise
@@ -49,12 +49,6 @@ class TokenCounter:
     def __init__(self, rule: Tokens) -> None:
         self._thousandths = max(1000, round(rule.characters_per_token.value * 1000))
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TokenCounter) and self._thousandths == other._thousandths
-
-    def __hash__(self) -> int:
-        return hash(self._thousandths)
-
     def count(self, text: str) -> int:
         """Tokens of `text`."""
         return -(-len(text) * 1000 // self._thousandths)
@@ -86,7 +80,7 @@ class Block:
         self.eligible = eligible
 
     def named(self) -> bytes:
-        """Its identity in bytes: a text by itself, a passage by its tag. Lengths keep the parts from running together."""
+        """Its identity in bytes: a text by itself, a passage by its tag. Lengths keep the parts apart."""
         marked, text = "text", self.content
         passage = text if isinstance(text, Passage) else recognise(text) if text[:1] == "[" else None
         if passage is not None:
@@ -122,7 +116,7 @@ class Breakpoint:
 
 
 class Prefix:
-    """The prompt as a growing chain: after block i, `hashes[i + 1]` names everything up to it, `totals[i + 1]` counts it.
+    """The prompt as a growing chain: `hashes[i + 1]` names everything up to and with block i, `totals[i + 1]` counts it.
 
     Extending keeps what was hashed before, so a conversation of n turns is hashed once and not n times, and only where
     it is asked for. A request holds a chain together with the number of blocks of it that it sends.
@@ -158,9 +152,9 @@ class Prefix:
 
     def copy(self) -> Prefix:
         """The same chain so far, to be extended apart from this one."""
-        twin = Prefix.__new__(Prefix)
+        twin = Prefix.__new__(Prefix)  # without starting a chain that is replaced at once
         twin.blocks, twin.totals = self.blocks.copy(), self.totals.copy()
-        twin._hashes, twin._salts = self.hashes.copy(), self._salts.copy()
+        twin._hashes, twin._salts = self._hashes.copy(), self._salts.copy()  # noqa: SLF001  # its own class
         return twin
 
 

@@ -11,6 +11,7 @@ from itertools import accumulate
 from math import exp, log1p
 from typing import NamedTuple
 
+from mockllm.core.connections import SetupCost
 from mockllm.core.distributions import (
     Distribution,
     Exponential,
@@ -23,6 +24,7 @@ from mockllm.core.distributions import (
 from mockllm.core.draws import UNIFORMS_PER_KEY, Draws
 from mockllm.core.identity import Identity
 from mockllm.core.profile import Profile, Residual
+from mockllm.core.request import TokenCounter
 
 __all__ = ["Flush", "Service", "Timeline", "service_of"]
 
@@ -48,7 +50,7 @@ class Timeline(NamedTuple):
 
 
 class Service:
-    """The timing model of one profile, with its parameters taken out of their evidence once."""
+    """What one profile does, its parameters taken out of their evidence once: timing, token counts, connections."""
 
     __slots__ = (
         "_cached",
@@ -62,10 +64,16 @@ class Service:
         "_square",
         "_tokens_per_s",
         "_uncached",
+        "counter",
+        "idle_expiry_s",
+        "setup",
     )
 
     def __init__(self, profile: Profile) -> None:
         ttft, decode = profile.ttft, profile.decode
+        self.counter = TokenCounter(profile.tokens)
+        self.setup = SetupCost(profile.connection)
+        self.idle_expiry_s = profile.connection.idle_expiry_s.value
         self._intercept = ttft.intercept_s.value
         self._uncached = ttft.uncached_s_per_1k.value / 1e3
         self._square = ttft.uncached_s_per_1k2.value / 1e6 if ttft.uncached_s_per_1k2 else 0.0

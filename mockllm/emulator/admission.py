@@ -60,13 +60,13 @@ class Emulator:
     cache: PromptCache = field(init=False)
     counter: TokenCounter = field(init=False)
     scripts: dict[str, Script] = field(default_factory=dict)
-    _service: Service = field(init=False)
+    service: Service = field(init=False)
     _warmed: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.cache = PromptCache(self.profile.cache)
-        self.counter = TokenCounter(self.profile.tokens)
-        self._service = service_of(self.profile)
+        self.service = service_of(self.profile)
+        self.counter = self.service.counter
 
     async def admit(self, request: Request) -> Answer:
         """Plan the answer to `request` as of this instant, after everyone with a smaller identity in it."""
@@ -90,7 +90,7 @@ class Emulator:
             self.counter,
         )
         uncached = request.total_tokens - use.read_tokens
-        timeline = self._service.plan(self.draws, identity, uncached, use.read_tokens, reply.output_tokens)
+        timeline = self.service.plan(self.draws, identity, uncached, use.read_tokens, reply.output_tokens)
         if request.breakpoints:
             # An entry can be read from the moment the first response begins (protocol: prompt caching, visibility).
             self.cache.write(request, now_us, now_us + timeline.first_us)
@@ -112,4 +112,4 @@ class Emulator:
 
     def flushes(self, answer: Answer) -> list[Flush]:
         """When each part of `answer` reaches the client, in microseconds from its admission."""
-        return self._service.flushes(answer.timeline, self.draws, answer.identity)
+        return self.service.flushes(answer.timeline, self.draws, answer.identity)
