@@ -1,7 +1,7 @@
 """How fast the lab simulates, beside SimPy with nothing around it.
 
-The lab carries out a whole study of tool_agent in sim: scenario, emulator, accounting, store, digest, statistics and
-plots, in this process. The reference does the same shape in bare SimPy: an Environment a run, a process for every call
+The lab carries out a whole study of tool_agent in sim, in this process: scenario, emulator, accounting, store, digest,
+statistics. The reference does the same shape in bare SimPy: an Environment a run, a process for every call
 and every tool run, the same number of timers at the same times, and nothing else. Both run here, in turn, so the ratio
 does not depend on the machine or on what else it does.
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import json
 import pstats
 import statistics
 import sys
@@ -23,9 +24,12 @@ from typing import NamedTuple
 
 import simpy
 
-from latlab.harness.conduct import Conditions, conduct
+from latlab.harness.executors import inline
 from latlab.harness.planning import Asked, plan_study
-from latlab.harness.study import Study
+from latlab.harness.runner import carry_out, describe, samples_of
+from latlab.harness.store import Store
+from latlab.harness.study import Study, study_id
+from latlab.harness.summary import summarise
 from latlab.worlds.sim import run_sim
 from mockllm.core.draws import Draws
 from mockllm.core.profile import parse_profile
@@ -84,10 +88,17 @@ def waits(environment: simpy.Environment, times: tuple[int, ...]) -> Iterator[si
         yield environment.timeout(duration)
 
 
-def carry_out(study: Study) -> None:
-    """The lab: the whole study, inline, in a folder of its own."""
+def run_study(study: Study) -> None:
+    """The lab: all that `latlab run` does for a study inline, but for drawing its two pictures."""
     with tempfile.TemporaryDirectory() as folder:
-        conduct(study, Conditions(Path(folder), "inline", True, ""), lambda done, total: None)
+        store = Store(Path(folder) / study_id(study) / "study.db")
+        try:
+            carry_out(study, store, inline, lambda done, total: None)
+            digest = store.digest(describe(study))
+            summary = summarise(samples_of(study, store), study.seed)
+        finally:
+            store.close()
+        json.dumps({"digest": digest, **summary})
 
 
 def seconds(work: object, *arguments: object) -> float:
@@ -98,15 +109,15 @@ def seconds(work: object, *arguments: object) -> float:
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--runs", type=int, default=2000)
-    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--runs", type=int, default=5000)
+    options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--profile", action="store_true", help="print the top lines of a profile instead")
     asked = options.parse_args()
     study = plan_study(Asked("tool_agent", runs=asked.runs))
-    carry_out(plan_study(Asked("tool_agent", runs=20)))  # imports, caches
+    run_study(plan_study(Asked("tool_agent", runs=100)))  # imports, caches
     if asked.profile:
         profiler = cProfile.Profile()
-        profiler.runcall(carry_out, study)
+        profiler.runcall(run_study, study)
         pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
         return 0
     runs = shapes(study)
@@ -115,7 +126,7 @@ def main() -> int:
     print(f"{asked.runs} runs, {calls} calls, {tools} tool runs")
     ratios = []
     for _ in range(asked.rounds):
-        bare, lab = seconds(run_bare, runs), seconds(carry_out, study)
+        bare, lab = seconds(run_bare, runs), seconds(run_study, study)
         ratios.append(bare / lab)
         print(f"calls/s: bare SimPy {calls / bare:9,.0f}   latlab run {calls / lab:9,.0f}   ratio {bare / lab:.3f}")
     ratio = statistics.median(ratios)

@@ -19,7 +19,7 @@ from latlab.worlds.run import Outcome, RunRecord
 __all__ = ["InterruptedStudyError", "carry_out", "describe", "failures_of", "samples_of"]
 
 Progress = Callable[[int, int], None]
-_ROWS_PER_WRITE = 200
+_ROWS_PER_WRITE = 100
 
 
 class InterruptedStudyError(StudyError):

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS calls (
     PRIMARY KEY (arm, run, path, attempt)
 ) STRICT, WITHOUT ROWID;
 """
+_NO_FIGURES = (None,) * len(RunRecord._fields)
 _EVERY_RUN = f"SELECT arm, plausible, run, error, {_RUN_FIGURES} FROM runs ORDER BY arm, plausible, run"  # noqa: S608
 _EVERY_FITTED_RUN = f"SELECT arm, run, error, {_RUN_FIGURES} FROM runs WHERE plausible = 0 ORDER BY arm, run"  # noqa: S608
 _EVERY_CALL = f"SELECT arm, run, {_CALL_FIGURES} FROM calls ORDER BY arm, run, path, attempt"  # noqa: S608
@@ -89,17 +90,21 @@ class Store:
         self._connection.close()
 
     def add(self, outcomes: Iterable[tuple[RunKey, Outcome]]) -> None:
-        """Write finished runs, all or none of them; a run that is there already is replaced."""
-        runs, calls, measured = [], [], []
-        nothing = (None,) * len(RunRecord._fields)
-        for key, outcome in outcomes:
-            runs.append((*key, outcome.error, *(outcome.run or nothing)))
-            if not key.plausible:
-                measured.append((key.arm, key.run))
-                calls.extend([(key.arm, key.run, *call) for call in outcome.calls])
+        """Write finished runs, all or none of them; a run that is there already is replaced, and so are its calls."""
+        outcomes = list(outcomes)
+        runs = [(*key, outcome.error, *(outcome.run or _NO_FIGURES)) for key, outcome in outcomes]
+        calls = [
+            (key.arm, key.run, *call) for key, outcome in outcomes if not key.plausible for call in outcome.calls
+        ]
         with self._saying(), self._transaction():
-            self._insert("runs", runs)
-            self._connection.executemany("DELETE FROM calls WHERE arm = ? AND run = ?", measured)
+            try:
+                self._insert("runs", runs)
+            except sqlite3.IntegrityError:
+                keys = [key for key, _ in outcomes]
+                self._connection.executemany("DELETE FROM runs WHERE arm = ? AND plausible = ? AND run = ?", keys)
+                fitted = [(key.arm, key.run) for key in keys if not key.plausible]
+                self._connection.executemany("DELETE FROM calls WHERE arm = ? AND run = ?", fitted)
+                self._insert("runs", runs)
             self._insert("calls", calls)
 
     def done(self) -> set[RunKey]:
@@ -145,7 +150,7 @@ class Store:
     def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         if rows:
             places = ", ".join("?" * len(rows[0]))
-            self._connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})", rows)  # noqa: S608
+            self._connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -11,14 +11,14 @@ from functools import lru_cache
 
 from latlab.client import Call, Exchange
 from latlab.config import BenchmarkConfig
-from latlab.conversation import Chat, Tool, ToolResult, Turn
+from latlab.conversation import Chat, Tool, Turn
 from latlab.lab import Lab
 from latlab.worlds.run import Outcome, Scenario, failure, live, record_run
 from mockllm.clock.sim_loop import SimLoop
 from mockllm.core.connections import ConnectionPool
 from mockllm.core.draws import Draws
 from mockllm.core.identity import Identity
-from mockllm.core.passage import Content
+from mockllm.core.passage import Content, Passage
 from mockllm.core.profile import Profile
 from mockllm.core.reply import Text, ToolUse
 from mockllm.core.request import (
@@ -101,22 +101,24 @@ class SimClient:
         prompt = self._prompts.get(call.chat.name)
         if prompt is None:
             prompt = self._prompts[call.chat.name] = _Prompt(call.chat, self._emulator)
-        size = prompt.size_after(call.turns)
+        cached = call.automatic_cache or bool(call.breakpoints)
+        size = prompt.size_after(call.turns) if cached else 0
         return Request(
             identity,
             self._emulator.profile.model,
             prompt.prefix,
             size,
-            prompt.breakpoints(call, size),
+            prompt.breakpoints(call, size) if cached else (),
             call.max_tokens,
             call.stream,
+            counted=prompt.tokens_after(call.turns),
         )
 
 
 class _Prompt:
-    """A chat as a growing prefix: each turn is turned into blocks once, however often it is sent."""
+    """A chat as a growing prompt: each turn is counted once, and where something is cached turned into blocks once."""
 
-    __slots__ = ("_chat", "_counter", "_fixed", "_sizes", "prefix")
+    __slots__ = ("_chat", "_counter", "_fixed", "_sizes", "_tokens", "prefix")
 
     def __init__(self, chat: Chat, emulator: Emulator) -> None:
         self._chat = chat
@@ -124,14 +126,23 @@ class _Prompt:
         self.prefix = _fixed_prefix(emulator.profile.model, chat.tools, chat.system, emulator.counter).copy()
         self._fixed = len(self.prefix)
         self._sizes = [self._fixed]
+        self._tokens = [self.prefix.totals[-1]]
+
+    def tokens_after(self, turns: int) -> int:
+        """Tokens of the prompt that sends the chat's first `turns` turns."""
+        tokens = self._tokens
+        for turn in self._chat.turns[len(tokens) - 1 : turns]:
+            tokens.append(tokens[-1] + _tokens(turn, self._counter))
+        return tokens[turns]
 
     def size_after(self, turns: int) -> int:
-        """Blocks of the prompt that sends the chat's first `turns` turns."""
-        while len(self._sizes) <= turns:
-            for block in _blocks(self._chat.turns[len(self._sizes) - 1], self._counter):
+        """Blocks of that prompt, which the prefix then holds."""
+        sizes = self._sizes
+        for turn in self._chat.turns[len(sizes) - 1 : turns]:
+            for block in _blocks(turn, self._counter):
                 self.prefix.append(block)
-            self._sizes.append(len(self.prefix))
-        return self._sizes[turns]
+            sizes.append(len(self.prefix))
+        return sizes[turns]
 
     def breakpoints(self, call: Call, size: int) -> tuple[Breakpoint, ...]:
         """Where the call's marks fall; a place that nothing eligible holds gets none."""
@@ -156,6 +167,17 @@ def _fixed_prefix(model: str, tools: tuple[Tool, ...], system: Content, counter:
     return prefix
 
 
+def _tokens(turn: Turn, counter: TokenCounter) -> int:
+    tokens = 0
+    for part in turn.parts:
+        if isinstance(part, ToolUse):
+            tokens += counter.count(part.name) + counter.count(part.json)
+        else:
+            content = part.content
+            tokens += content.tokens if isinstance(content, Passage) else counter.count(content)
+    return tokens
+
+
 def _blocks(turn: Turn, counter: TokenCounter) -> list[Block]:
     blocks = []
     for part in turn.parts:
@@ -164,6 +186,5 @@ def _blocks(turn: Turn, counter: TokenCounter) -> list[Block]:
         elif isinstance(part, ToolUse):
             blocks.append(tool_use_block(part.id, part.name, part.json, counter))
         else:
-            assert isinstance(part, ToolResult)
             blocks.append(tool_result_block(part.use_id, part.content, part.is_error, counter))
     return blocks

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mockllm import MockLLMError
 
-__all__ = ["CALL_HEADER", "BadCallPathError", "Identity", "Occurrences", "check_path", "stable_id", "stable_name"]
+__all__ = ["CALL_HEADER", "BadCallPathError", "Identity", "Occurrences", "check_path", "stable_id"]
 
 CALL_HEADER = "x-mockllm-call"
 _PATH = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
@@ -32,6 +32,11 @@ class Identity(NamedTuple):
 
     path: str
     attempt: int = 0
+
+    def digits(self) -> str:
+        """22 hexadecimal digits that no other identity has, the same on every machine."""
+        named = f"{self.path}\x1f{self.attempt}"
+        return blake2b(named.encode("utf-8", "surrogatepass"), digest_size=11).hexdigest()
 
 
 def check_path(path: str) -> str:
@@ -58,12 +63,8 @@ class Occurrences:
         return Identity(path, attempt)
 
 
-def stable_name(*parts: object) -> str:
-    """22 hexadecimal digits that are unique to `parts` and the same on every machine."""
-    named = "\x1f".join([str(part) for part in parts])
-    return blake2b(named.encode("utf-8", "surrogatepass"), digest_size=11).hexdigest()
-
-
 def stable_id(prefix: str, *parts: object) -> str:
     """An identifier in the provider's form (`msg_01…`), unique to `parts` and the same on every machine."""
-    return f"{prefix}_01{stable_name(*parts)}"
+    named = "\x1f".join([str(part) for part in parts])
+    digits = blake2b(named.encode("utf-8", "surrogatepass"), digest_size=11).hexdigest()
+    return f"{prefix}_01{digits}"

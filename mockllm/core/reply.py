@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mockllm.core.identity import Identity, stable_name
+from mockllm.core.identity import Identity
 from mockllm.core.passage import Content, Passage
 from mockllm.core.request import TokenCounter, canonical
 
@@ -66,6 +66,8 @@ class Reply(NamedTuple):
 
     @property
     def tool_uses(self) -> tuple[ToolUse, ...]:
+        if self.stop_reason == "end_turn":
+            return ()
         return tuple([part for part in self.parts if isinstance(part, ToolUse)])
 
 
@@ -74,7 +76,7 @@ def compose(script: Script, identity: Identity, model: str, max_tokens: int, cou
 
     Text is cut to fit; a tool call that does not fit whole is dropped, and with it those that follow.
     """
-    name = stable_name(identity.path, identity.attempt)
+    name = identity.digits()
     if max_tokens == 0:
         return Reply(f"msg_01{name}", model, (), 0, "max_tokens")
     asked = []

@@ -116,7 +116,7 @@ class Breakpoint:
 
 
 class Prefix:
-    """The prompt as a growing chain: `hashes[i + 1]` names everything up to and with block i, `totals[i + 1]` counts it.
+    """The prompt as a growing chain: `hashes[i + 1]` names everything up to block i, `totals[i + 1]` counts it.
 
     Extending keeps what was hashed before, so a conversation of n turns is hashed once and not n times, and only where
     it is asked for. A request holds a chain together with the number of blocks of it that it sends.
@@ -163,6 +163,7 @@ class Request:
     """What the emulator is asked: `size` blocks of `prefix`, breakpoints in ascending order, and the output limits.
 
     `tools` are those that the answer may call; `answers_tools` says that the last user turn brings their results.
+    `counted` is the prompt's length in tokens where it has no breakpoints and the prefix was not made to hold it.
     `hash_after(i)` and `tokens_through(i)` speak of everything up to and including block number i.
     """
 
@@ -175,10 +176,11 @@ class Request:
     stream: bool
     tools: tuple[dict[str, Any], ...] = ()
     answers_tools: bool = False
+    counted: int | None = None
 
     @property
     def total_tokens(self) -> int:
-        return self.prefix.totals[self.size]
+        return self.prefix.totals[self.size] if self.counted is None else self.counted
 
     def hash_after(self, index: int) -> bytes:
         return self.prefix.hashes[index + 1]
