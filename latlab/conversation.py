@@ -95,4 +95,3 @@ class Chat:
         self.unmatched = {use.id for use in uses}
         self.turns.append(Turn("assistant", reply.parts))
         return uses
-

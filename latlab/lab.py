@@ -42,9 +42,7 @@ class Answer(NamedTuple):
     @property
     def text(self) -> str:
         """The visible text."""
-        return "".join(
-            [write_out(part.content, self.counter) for part in self.reply.parts if isinstance(part, Text)]
-        )
+        return "".join([write_out(part.content, self.counter) for part in self.reply.parts if isinstance(part, Text)])
 
 
 Expect: TypeAlias = "Script | Callable[[Lab, Chat, str], Script]"

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from recorded_workload import RESULT_TOKENS
-
 from latlab import Tool, ToolRequest
 from mockllm.core.distributions import Lognormal
+from recorded_workload import RESULT_TOKENS
 
 __all__ = ["QUESTIONS", "REQUESTS", "SYSTEM", "TOOLS"]
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from latlab import Lab, Script, scenario
 from recorded_workload import CHAT_ANSWER_TOKENS, CONTEXT_TOKENS
 from support_task import QUESTIONS, SYSTEM
-
-from latlab import Lab, Script, scenario
 
 # What the system prompt takes of a drawn context; the documents have the rest.
 PROMPT_TOKENS = 1_450

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from coding_task import QUESTIONS, REQUESTS, SYSTEM, TOOLS
-from recorded_workload import CONTEXT_TOKENS, TurnPlan
-
 from latlab import Lab, scenario
+from recorded_workload import CONTEXT_TOKENS, TurnPlan
 
 NEXT_TURN = TurnPlan(REQUESTS)
 # What system prompt and tools take of a drawn context; the session so far has the rest.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from recorded_workload import CONTEXT_TOKENS, TurnPlan
-from research_task import QUESTIONS, REQUESTS, SYSTEM, TOOLS
-
 from latlab import Lab, scenario
 from mockllm.core.distributions import Choice
+from recorded_workload import CONTEXT_TOKENS, TurnPlan
+from research_task import QUESTIONS, REQUESTS, SYSTEM, TOOLS
 
 # Assumed: the prompt asks for four to eight searches at a time and three rounds at most. LLMCompiler's Movie questions
 # (ICML 2024) take eight at once.

@@ -85,7 +85,6 @@ class Bench:
         return self._profiles[plausible]
 
 
-
 def _world_of(plan: Plan, target: Target) -> World:
     # Worlds are imported where they are used: sim needs neither the SDK nor the server.
     if plan.world == "sim":

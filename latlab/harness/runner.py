@@ -123,9 +123,7 @@ def samples_of(study: Study, store: Store) -> list[ArmSamples]:
 
 def failures_of(study: Study, store: Store) -> list[dict[str, object]]:
     """The runs that failed, apart from the figures: arm, run and one line each."""
-    return [
-        {"label": study.arms[arm].label, "run": run, "error": error} for arm, run, error in store.failures()
-    ]
+    return [{"label": study.arms[arm].label, "run": run, "error": error} for arm, run, error in store.failures()]
 
 
 def describe(study: Study) -> str:

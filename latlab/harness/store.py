@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS calls (
     PRIMARY KEY (arm, run, path, attempt)
 ) STRICT, WITHOUT ROWID;
 """
+_INSERT_RUN = f"INSERT INTO runs VALUES (?, ?, ?, ?{', ?' * len(RunRecord._fields)})"
+_INSERT_CALL = f"INSERT INTO calls VALUES (?, ?{', ?' * len(CallRecord._fields)})"
 _NO_FIGURES = (None,) * len(RunRecord._fields)
 _EVERY_RUN = f"SELECT arm, plausible, run, error, {_RUN_FIGURES} FROM runs ORDER BY arm, plausible, run"  # noqa: S608
 _EVERY_FITTED_RUN = f"SELECT arm, run, error, {_RUN_FIGURES} FROM runs WHERE plausible = 0 ORDER BY arm, run"  # noqa: S608
@@ -93,19 +95,16 @@ class Store:
         """Write finished runs, all or none of them; a run that is there already is replaced, and so are its calls."""
         outcomes = list(outcomes)
         runs = [(*key, outcome.error, *(outcome.run or _NO_FIGURES)) for key, outcome in outcomes]
-        calls = [
-            (key.arm, key.run, *call) for key, outcome in outcomes if not key.plausible for call in outcome.calls
-        ]
+        calls = [(key.arm, key.run, *call) for key, outcome in outcomes if not key.plausible for call in outcome.calls]
         with self._saying(), self._transaction():
             try:
-                self._insert("runs", runs)
+                self._insert(runs, calls)
             except sqlite3.IntegrityError:
                 keys = [key for key, _ in outcomes]
                 self._connection.executemany("DELETE FROM runs WHERE arm = ? AND plausible = ? AND run = ?", keys)
                 fitted = [(key.arm, key.run) for key in keys if not key.plausible]
                 self._connection.executemany("DELETE FROM calls WHERE arm = ? AND run = ?", fitted)
-                self._insert("runs", runs)
-            self._insert("calls", calls)
+                self._insert(runs, calls)
 
     def done(self) -> set[RunKey]:
         """The runs that are there."""
@@ -147,10 +146,9 @@ class Store:
         with self._saying():
             yield from self._connection.execute(query)
 
-    def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
-        if rows:
-            places = ", ".join("?" * len(rows[0]))
-            self._connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608
+    def _insert(self, runs: Sequence[tuple[object, ...]], calls: Sequence[tuple[object, ...]]) -> None:
+        self._connection.executemany(_INSERT_RUN, runs)
+        self._connection.executemany(_INSERT_CALL, calls)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

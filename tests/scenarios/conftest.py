@@ -12,9 +12,9 @@ import pytest
 from latlab import BenchmarkConfig
 from latlab.benchmarks.shipped import shipped_scenario
 from latlab.conversation import Chat, ToolResult
+from latlab.declaration import configure, parse_setting
 from latlab.lab import Lab
 from latlab.optimizations import TOGGLES
-from latlab.declaration import configure, parse_setting
 from latlab.worlds.run import Outcome
 from latlab.worlds.sim import run_sim
 from mockllm import profiles

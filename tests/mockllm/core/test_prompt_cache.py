@@ -25,7 +25,7 @@ def prompt(words: str, *marks: int | tuple[int, int], scope: str = "model", toke
     """One block for each letter of `words`; a mark is a block's number, or that and its life."""
     prefix = Prefix(scope)
     for letter in words:
-        prefix.append(Block("messages", tokens, letter.encode()))
+        prefix.append(Block("messages", tokens, "text", "user", letter, tokens))
     return Request(
         Identity("call"),
         "model",
@@ -271,7 +271,7 @@ class CacheAgainstPlainLists(RuleBasedStateMachine):
         marks = list(zip(kept, lives, strict=True))
         prefix = Prefix(scope)
         for letter in self.words + "ab":  # a chain that went on after this request
-            prefix.append(Block("messages", TOKENS[letter], letter.encode()))
+            prefix.append(Block("messages", TOKENS[letter], "text", "user", letter, TOKENS[letter]))
         breakpoints = tuple(Breakpoint(place, life) for place, life in marks)
         request = Request(Identity("call"), "model", prefix, len(self.words), breakpoints, 100, True)
         self.last = self.cache.read(request, self.now_us), self.model_read(scope, marks)

@@ -36,7 +36,10 @@ BLOCKS = st.builds(
     Block,
     st.sampled_from(["tools", "system", "messages"]),
     st.integers(1, 50),
-    st.sampled_from([bytes([number]) * 16 for number in range(3)]),
+    st.just("text"),
+    st.sampled_from(["user", "assistant"]),
+    st.sampled_from(["a", "b", "c"]),
+    st.just(4),
 )
 TEXTS = st.text(max_size=6)
 PASSAGES = st.builds(Passage, st.text("ab/:-", min_size=1, max_size=12), st.integers(1, 300))

@@ -33,7 +33,7 @@ def request(path: str, blocks: str = "tsm", marks: Sequence[int] = (), max_token
     """A hundred tokens for each letter of `blocks`, whose level it names."""
     prefix = Prefix("scope")
     for letter in blocks:
-        prefix.append(Block(LEVELS[letter.lower()], 100, letter.encode()))
+        prefix.append(Block(LEVELS[letter.lower()], 100, "text", "user", letter, 100))
     breakpoints = tuple(Breakpoint(mark, FIVE_MINUTES_US) for mark in marks)
     return Request(Identity(path), "test-model", prefix, len(blocks), breakpoints, max_tokens, False)
 

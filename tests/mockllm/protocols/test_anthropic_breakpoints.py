@@ -6,8 +6,8 @@ from mockllm.core.request import FIVE_MINUTES_US, ONE_HOUR_US, Block, Breakpoint
 from mockllm.protocols.anthropic_breakpoints import Mark, breakpoints
 from mockllm.protocols.anthropic_errors import ApiError
 
-FIVE = [Block("messages", 10, bytes([number])) for number in range(5)]
-EMPTY_END = [*FIVE, Block("messages", 0, b"e", eligible=False)]
+FIVE = [Block("messages", 10, "text", "user", str(number), 10) for number in range(5)]
+EMPTY_END = [*FIVE, Block("messages", 0, "text", "user", "", 0, eligible=False)]
 
 
 def mark(index: int, ttl: str = "5m") -> Mark:
