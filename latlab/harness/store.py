@@ -33,8 +33,8 @@ CREATE TABLE IF NOT EXISTS calls (
     PRIMARY KEY (arm, run, path, attempt)
 ) STRICT, WITHOUT ROWID;
 """
-_INSERT_RUN = f"INSERT INTO runs VALUES (?, ?, ?, ?{', ?' * len(RunRecord._fields)})"
-_INSERT_CALL = f"INSERT INTO calls VALUES (?, ?{', ?' * len(CallRecord._fields)})"
+_INSERT_RUN = f"INSERT INTO runs VALUES (?, ?, ?, ?{', ?' * len(RunRecord._fields)})"  # noqa: S608
+_INSERT_CALL = f"INSERT INTO calls VALUES (?, ?{', ?' * len(CallRecord._fields)})"  # noqa: S608
 _NO_FIGURES = (None,) * len(RunRecord._fields)
 _EVERY_RUN = f"SELECT arm, plausible, run, error, {_RUN_FIGURES} FROM runs ORDER BY arm, plausible, run"  # noqa: S608
 _EVERY_FITTED_RUN = f"SELECT arm, run, error, {_RUN_FIGURES} FROM runs WHERE plausible = 0 ORDER BY arm, run"  # noqa: S608

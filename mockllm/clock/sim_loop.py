@@ -96,7 +96,7 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def __init__(self) -> None:
         self._env: Any = _Heap()  # its times are whole microseconds, which its types do not say
-        self._events = self._env.events
+        self._events: list[Any] = self._env.events
         self._now_us = 0
         self._ready: deque[_Handle] = deque()
         self._gate = Gate()

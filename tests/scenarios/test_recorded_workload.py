@@ -96,13 +96,13 @@ class _Luck:
         self.u = u
 
     def uniforms(self, name: str, path: str = "") -> tuple[float, ...]:
-        return (self.u,) * 8
+        return (self.u,) * 4
 
     def draw(self, distribution: Any, name: str, path: str = "") -> float:
         return float(distribution.quantile(self.u))
 
 
-REQUESTS = (("first", {}), ("second", {}), ("third", {}))
+REQUESTS = [ToolRequest.of(name, {}) for name in ("first", "second", "third")]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ REQUESTS = (("first", {}), ("second", {}), ("third", {}))
 def test_a_turn_asks_on_from_a_drawn_place_and_round_the_end(u: float, asked: list[str]) -> None:
     plan = workload.TurnPlan(REQUESTS, calls=Constant(2))
     script = plan(_Luck(u), SimpleNamespace(name="main", rounds=0), "main/turn-0")
-    assert [name for name, _ in script.tool_uses] == asked
+    assert [name for name, *_ in script.tool_uses] == asked
     assert script.output_tokens == round(workload.TURN_TOKENS.quantile(u))
 
 

@@ -21,7 +21,7 @@ def test_a_search_takes_what_was_published() -> None:
     assert np.mean(np.max(eights, axis=1)) == pytest.approx(1.13, rel=0.05)
 
 
-@pytest.mark.parametrize(("name", "arguments"), task.REQUESTS)
+@pytest.mark.parametrize(("name", "arguments"), [request[:2] for request in task.REQUESTS])
 def test_a_call_fits_the_schema_of_its_tool(name: str, arguments: dict[str, object]) -> None:
     schema = TOOLS[name].input_schema
     assert set(schema["required"]) <= set(arguments) <= set(schema["properties"])
