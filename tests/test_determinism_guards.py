@@ -16,6 +16,7 @@ import pytest
 from profiles_for_tests import make_profile
 
 from latlab import Lab, Script, Tool
+from latlab.client import CallRecord
 from latlab.config import BenchmarkConfig
 from latlab.harness.executors import Batch, Plan, inline
 from latlab.harness.store import RunKey, Store
@@ -164,6 +165,42 @@ def test_a_tool_takes_the_latency_that_was_drawn_to_the_microsecond() -> None:
     assert took_us == [123_457]
 
 
+@pytest.mark.parametrize("timer_us", [500_000, 1_000_000])
+def test_a_sleep_passes_no_timer_that_was_set_before_it(timer_us: int) -> None:
+    log = []
+    loop = SimLoop()  # type: ignore[abstract]
+
+    async def sleep() -> None:
+        loop.call_at(timer_us / 1e6, lambda: log.append(("timer", loop.now_us())))
+        await loop.sleep_until(1_000_000)
+        log.append(("slept", loop.now_us()))
+
+    loop.run_until_complete(sleep())
+    assert log == [("timer", timer_us), ("slept", 1_000_000)]
+
+
+@pytest.mark.parametrize("where", ["ready", "gate"])
+def test_a_sleep_lets_the_others_of_its_instant_act_in_it(where: str) -> None:
+    acted_us = []
+    loop = SimLoop()  # type: ignore[abstract]
+
+    async def act() -> None:
+        if where == "gate":
+            await loop.settle(("act", 0))
+        acted_us.append(loop.now_us())
+
+    async def sleep() -> None:
+        if where == "gate":
+            await asyncio.sleep(0)  # by when `act`, which had to wait for this task, is at the gate
+        await loop.sleep_until(1_000_000)
+
+    async def both() -> None:
+        await asyncio.gather(*((act(), sleep()) if where == "gate" else (sleep(), act())))
+
+    loop.run_until_complete(both())
+    assert acted_us == [0]
+
+
 # One run is one world
 
 
@@ -215,6 +252,16 @@ def test_what_is_stored_is_what_was_measured(tmp_path: Path) -> None:
     store.close()
     assert runs == [(key, outcome.run) for key, outcome in finished]
     assert calls == [(key.arm, key.run, tuple(call)) for key, outcome in finished for call in outcome.calls]
+
+
+@pytest.mark.parametrize("figure", CallRecord._fields)
+def test_a_digest_covers_every_figure_of_a_call(tmp_path: Path, figure: str) -> None:
+    key, outcome = _finished()[0]
+    first, *others = outcome.calls
+    value = getattr(first, figure)
+    other = first._replace(**{figure: f"{value}-2" if isinstance(value, str) else value + 2})
+    edited = outcome._replace(calls=(other, *others))
+    assert _stored(tmp_path, [(key, outcome)], "one.db") != _stored(tmp_path, [(key, edited)], "other.db")
 
 
 _RECORD = """

@@ -214,7 +214,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         sys.set_asyncgen_hooks(firstiter=self._remember, finalizer=self._finalize)
         _set_running_loop(self)
         self._running = True
-        main = self._main = self.create_task(future)
+        main = self.create_task(future)
+        self._main = main
         try:
             self._drive(main)
             return main.result()

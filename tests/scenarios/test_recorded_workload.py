@@ -16,6 +16,7 @@ import pytest
 
 from latlab.benchmarks.shipped import import_file, scenarios_folder
 from mockllm.core.distributions import Constant, QuantileTable
+from mockllm.core.reply import ToolRequest
 
 workload = import_file(scenarios_folder() / "recorded_workload.py")
 FINAL = 30  # a count of output tokens above this is the one that a stream ended with

@@ -16,12 +16,9 @@ KEYS = st.tuples(st.integers(0, 2**63), st.integers(0, 99), NAMES, st.integers(0
 
 # Written down once: a processor, a Python or a change of ours that draws other bits fails here.
 GOLDEN = {
-    "": "0x1.ac80a17b81340p-7 0x1.cb49489617f72p-2 0x1.851d6385011cap-2 0x1.9541ff717e288p-4 "
-    "0x1.4d63babcc4416p-2 0x1.2ec13a4d11922p-2 0x1.56dd20516da0ep-2 0x1.9dc537fc34e0dp-1",
-    "latlab": "0x1.599bf4ecdbc5ep-2 0x1.f8d32a7cf6e55p-1 0x1.2c60cd156cccbp-1 0x1.c1545c8f2bcbfp-1 "
-    "0x1.796a795255ba8p-4 0x1.0f197cf29b483p-1 0x1.c261bbc867668p-4 0x1.66e05859c4663p-1",
-    "é\ud800": "0x1.ea32090b0c217p-1 0x1.a47e59372d557p-1 0x1.a716801574094p-3 0x1.0c848baebac13p-1 "
-    "0x1.a757b26dfe728p-4 0x1.8b8710433ad9bp-1 0x1.1c9378de11d5cp-3 0x1.1565cf22af8d3p-1",
+    "": "0x1.ac80a17b81340p-7 0x1.cb49489617f72p-2 0x1.851d6385011cap-2 0x1.9541ff717e288p-4",
+    "latlab": "0x1.599bf4ecdbc5ep-2 0x1.f8d32a7cf6e55p-1 0x1.2c60cd156cccbp-1 0x1.c1545c8f2bcbfp-1",
+    "é\ud800": "0x1.ea32090b0c217p-1 0x1.a47e59372d557p-1 0x1.a716801574094p-3 0x1.0c848baebac13p-1",
 }
 
 

@@ -182,10 +182,10 @@ def test_a_timeline_is_the_one_written_down() -> None:
     assert timeline == Timeline(970832, 1245476, 24)
     assert SERVICE.flushes(timeline, Draws(1, 3), Identity("main/turn-1")) == [
         (970832, 1),
-        (995105, 8),
-        (1020145, 7),
-        (1069523, 1),
-        (1133348, 2),
-        (1192361, 2),
-        (1245476, 3),
+        (1000964, 8),
+        (1032048, 7),
+        (1105305, 2),
+        (1171241, 4),
+        (1222774, 1),
+        (1245476, 1),
     ]

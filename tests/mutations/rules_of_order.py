@@ -1,0 +1,296 @@
+"""The rules of luck, time and order: what a run does depends on its names and its numbers, and on nothing else."""
+
+from __future__ import annotations
+
+from mutations.mutant import Mutation
+
+__all__ = ["ORDER"]
+
+DETERMINISM = "tests/test_determinism_guards.py"
+WARP = "tests/test_warp_guards.py"
+CORE = "tests/mockllm/core"
+
+ORDER = (
+    # Draws are keyed by what, never by when.
+    Mutation(
+        "one shared random stream",
+        "a call's luck would depend on how many calls came before it",
+        "mockllm/core/draws.py",
+        (
+            (
+                'key = f"{self._study}{purpose}{self._which}{path}\\x1f{attempt}"',
+                'key = repr(__import__("random").random())',
+            ),
+        ),
+        f"{DETERMINISM}::test_a_call_keeps_its_luck_in_whatever_order_calls_are_made",
+    ),
+    Mutation(
+        "draws keyed by arrival",
+        "two arms would share luck only while they make the same calls in the same order",
+        "mockllm/core/draws.py",
+        (
+            ("class Draws:", "_arrivals: list[str] = []\n\n\nclass Draws:"),
+            (
+                'key = f"{self._study}{purpose}{self._which}{path}\\x1f{attempt}"',
+                '_arrivals.append(path)\n        key = f"{self._study}{purpose}{self._which}{len(_arrivals)}"',
+            ),
+        ),
+        f"{DETERMINISM}::test_a_call_keeps_its_luck_in_whatever_order_calls_are_made",
+    ),
+    Mutation(
+        "a draw only where it is needed",
+        "whoever meets a spike would decode at another rate",
+        "mockllm/core/timeline.py",
+        (
+            ("residual, spiked, spike, rate = draws.uniforms(", "residual, spiked, *luck = draws.uniforms("),
+            ("self._spike.quantile(spike)", "self._spike.quantile(luck.pop(0))"),
+            ("normal_quantile(rate))", "normal_quantile(luck.pop(0)))"),
+        ),
+        f"{DETERMINISM}::test_whether_a_call_meets_a_spike_shifts_none_of_its_other_draws",
+    ),
+    Mutation(
+        "a scenario's draws numbered",
+        "a scenario that asks once more in one arm would have other luck from there on",
+        "latlab/lab.py",
+        (
+            (
+                'return self._draws.uniforms(f"scenario:{name}", path)',
+                'self._luck[f"{len(self._luck)}", ""] = 0.0\n'
+                '        return self._draws.uniforms("scenario", path, len(self._luck))',
+            ),
+        ),
+        f"{DETERMINISM}::test_more_draws_of_a_scenario_shift_none_of_its_others",
+    ),
+    Mutation(
+        "set-up drawn for the connection instead of the call",
+        "the fourth connection would cost the same whoever opens it, so an arm without reuse would shift the others",
+        "mockllm/core/connections.py",
+        (('draws.uniforms("connect", identity.path, identity.attempt)', 'draws.uniforms("connect", "")'),),
+        f"{CORE}/test_connections.py::test_set_up_is_drawn_for_the_call_that_opens_the_connection",
+    ),
+    # Whole microseconds.
+    Mutation(
+        "durations that are not rounded when drawn",
+        "sums would depend on the order of adding, and the last digit on the processor",
+        "mockllm/core/distributions.py",
+        (("whole = round(seconds * 1e6)", "whole = seconds * 1e6"),),
+        f"{DETERMINISM}::test_what_is_drawn_is_whole_microseconds",
+    ),
+    # One run is one world.
+    Mutation(
+        "a cache that outlives its run",
+        "a run would be warmed by whichever ran before it in the same process",
+        "mockllm/core/prompt_cache.py",
+        (
+            ("_FIRST_SWEEP = 4096\n", "_FIRST_SWEEP = 4096\n_SHARED: dict[bytes, _Entry] = {}\n"),
+            ("self._entries: dict[bytes, _Entry] = {}", "self._entries = _SHARED"),
+        ),
+        f"{DETERMINISM}::test_a_run_is_the_same_whatever_ran_before_it",
+    ),
+    Mutation(
+        "a prompt that outlives its run",
+        "a chat would go on where the one before it that began the same had ended",
+        "latlab/worlds/sim.py",
+        (("emulator.counter).copy()", "emulator.counter)"),),
+        f"{DETERMINISM}::test_a_run_is_the_same_whatever_ran_before_it",
+    ),
+    Mutation(
+        "luck by the place in a batch",
+        "another executor, or a resumed study, would measure other runs",
+        "latlab/harness/executors.py",
+        (
+            (
+                "Draws(self._plan.seed, number, batch.plausible)",
+                "Draws(self._plan.seed, batch.numbers.index(number), batch.plausible)",
+            ),
+        ),
+        f"{DETERMINISM}::test_a_run_is_the_same_in_whatever_batch_it_is_made",
+    ),
+    # Same-instant arrivals are admitted in the order of their names.
+    Mutation(
+        "no tie rule at the gate",
+        "who comes first at one instant would be decided by who was scheduled first",
+        "mockllm/clock/instants.py",
+        (("            batch.sort(key=_order)\n", "            pass\n"),),
+        f"{DETERMINISM}::test_requests_of_one_instant_are_admitted_in_the_order_of_their_names",
+    ),
+    Mutation(
+        "admission without waiting for the instant's end",
+        "a queue or a limit would serve whichever request arrived first within one instant",
+        "mockllm/emulator/admission.py",
+        (("        await self.clock.settle(identity)\n", ""),),
+        f"{DETERMINISM}::test_requests_of_one_instant_are_admitted_in_the_order_of_their_names",
+    ),
+    Mutation(
+        "sim enters the pool in order of arrival",
+        "who pays for a new connection would depend on the order in which tasks were started",
+        "latlab/worlds/sim.py",
+        (
+            (
+                "            await loop.settle(identity)\n            connection, opened",
+                "            connection, opened",
+            ),
+        ),
+        f"{DETERMINISM}::test_of_calls_at_one_instant_the_first_by_name_takes_the_idle_connection",
+    ),
+    Mutation(
+        "warp enters the pool in order of arrival",
+        "the same, behind the real SDK",
+        "latlab/worlds/transport.py",
+        (("        await self._clock.settle((identity.path, identity.attempt))\n", ""),),
+        f"{WARP}::test_sim_and_warp_measure_the_same[plain]",
+    ),
+    Mutation(
+        "sim hands over answers in the order in which they were planned",
+        "an agent that does whatever is answered first would do another thing in warp",
+        "latlab/worlds/sim.py",
+        (("            await loop.settle(identity)\n        return", "        return"),),
+        f"{DETERMINISM}::test_answers_that_end_at_one_instant_are_handed_over_in_the_order_of_their_names",
+    ),
+    Mutation(
+        "warp hands over answers in the order in which sockets wake",
+        "the same, behind the real SDK",
+        "latlab/worlds/sdk_client.py",
+        (("            await self._clock.settle((call.path, call.attempt))\n", "            pass\n"),),
+        "tests/latlab/worlds/test_equality.py::test_agents_in_step_have_equal_figures_turn_after_turn",
+    ),
+    # Only where nothing else can happen is a wait over at once.
+    Mutation(
+        "an instant that ends before what is ready has run",
+        "a request would be admitted ahead of one that arrives at the same instant with a smaller name",
+        "mockllm/clock/sim_loop.py",
+        (("            self._ready\n            or self._gate.waiting\n", "            self._gate.waiting\n"),),
+        f"{DETERMINISM}::test_requests_of_one_instant_are_admitted_in_the_order_of_their_names",
+    ),
+    Mutation(
+        "an instant that ends for the last to arrive before those who wait for its end",
+        "the last to arrive would be admitted first, whatever its name",
+        "mockllm/clock/sim_loop.py",
+        (("            or self._gate.waiting\n", ""),),
+        f"{DETERMINISM}::test_requests_of_one_instant_are_admitted_in_the_order_of_their_names",
+    ),
+    Mutation(
+        "an instant that ends before its timers",
+        "the same, where the other request wakes at this instant",
+        "mockllm/clock/sim_loop.py",
+        (("            or (events and events[0][0] <= self._now_us)\n", ""),),
+        "tests/mockllm/clock/test_sim_loop.py::test_a_timer_due_at_this_instant_comes_before_the_end_of_it",
+    ),
+    Mutation(
+        "a sleep that jumps past a timer",
+        "whoever was to wake meanwhile would wake late",
+        "mockllm/clock/sim_loop.py",
+        (("(not events or events[0][0] > at_us)", "True"),),
+        f"{DETERMINISM}::test_a_sleep_passes_no_timer_that_was_set_before_it[500000]",
+    ),
+    Mutation(
+        "a sleep that jumps to a timer of its own instant",
+        "ties would not fall in the order of setting, as they do in warp",
+        "mockllm/clock/sim_loop.py",
+        (("(not events or events[0][0] > at_us)", "(not events or events[0][0] >= at_us)"),),
+        f"{DETERMINISM}::test_a_sleep_passes_no_timer_that_was_set_before_it[1000000]",
+    ),
+    Mutation(
+        "a sleep that jumps ahead of what is ready",
+        "the others of this instant would act at a later one",
+        "mockllm/clock/sim_loop.py",
+        (("            not self._ready\n            and not self._gate", "            not self._gate"),),
+        f"{DETERMINISM}::test_a_sleep_lets_the_others_of_its_instant_act_in_it[ready]",
+    ),
+    Mutation(
+        "a sleep that jumps past those who wait for the instant's end",
+        "they would be admitted at a later one",
+        "mockllm/clock/sim_loop.py",
+        (("            and not self._gate.waiting\n", ""),),
+        f"{DETERMINISM}::test_a_sleep_lets_the_others_of_its_instant_act_in_it[gate]",
+    ),
+    Mutation(
+        "a wait that is over before its task hears that it was cancelled",
+        "a call would be made in sim that warp gives up",
+        "mockllm/clock/sim_loop.py",
+        (
+            (
+                "            and not (self._main.cancelling() if self._tasks == 1 else self._hears_of_its_end())\n",
+                "",
+            ),
+            (
+                "            or (self._main.cancelling() if self._tasks == 1 else self._hears_of_its_end())\n",
+                "",
+            ),
+        ),
+        "tests/latlab/worlds/test_equality.py::test_a_task_that_cancels_itself_hears_of_it_at_its_next_call",
+    ),
+    # Sleep to absolute deadlines.
+    Mutation(
+        "a server that sleeps between its writes",
+        "every write's own time would be added to all that follow, as mock servers do that run slow",
+        "mockllm/server.py",
+        (
+            (
+                "            for at_us, data in writes:\n",
+                "            said_us = 0\n            for at_us, data in writes:\n",
+            ),
+            (
+                "await emulator.clock.sleep_until(answer.admitted_us + at_us)\n",
+                "await emulator.clock.sleep_until(emulator.clock.now_us() + at_us - said_us)\n"
+                "                said_us = at_us\n",
+            ),
+        ),
+        f"{WARP}::test_a_write_that_takes_long_delays_no_later_one",
+    ),
+    Mutation(
+        "a tool that sleeps in steps",
+        "each step would be rounded by itself",
+        "latlab/lab.py",
+        (
+            (
+                "await self._clock.sleep_until(self._clock.now_us() + microseconds(tool.latency_s.quantile(latency)))",
+                "for _ in range(10):\n"
+                "            step_us = microseconds(tool.latency_s.quantile(latency) / 10)\n"
+                "            await self._clock.sleep_until(self._clock.now_us() + step_us)",
+            ),
+        ),
+        f"{DETERMINISM}::test_a_tool_takes_the_latency_that_was_drawn_to_the_microsecond",
+    ),
+    # Warp.
+    Mutation(
+        "a server that sleeps 1 ms before it writes",
+        "what is measured would not be what was planned",
+        "mockllm/server.py",
+        (
+            (
+                "                await response.write(data)\n",
+                "                await asyncio.sleep(0.001)\n                await response.write(data)\n",
+            ),
+        ),
+        f"{WARP}::test_sim_and_warp_measure_the_same[everything]",
+    ),
+    Mutation(
+        "the HTTP library on a clock of its own",
+        "idle connections would never expire in a run of milliseconds",
+        "latlab/worlds/warp.py",
+        (("SimpleNamespace(monotonic=loop.time)", "real"),),
+        f"{WARP}::test_sim_and_warp_measure_the_same[plain]",
+    ),
+    Mutation(
+        "a clock that jumps while a job runs",
+        "a job's result would arrive as late as the machine is busy",
+        "mockllm/clock/warp_loop.py",
+        (("if not self._loop._await_job():", "if not self._loop._await_job() or timeout:"),),
+        "tests/mockllm/clock/test_warp_loop.py::test_no_time_passes_while_a_job_works",
+    ),
+    Mutation(
+        "random not seeded for a run",
+        "an agent that draws, and the SDK's backoff, would differ from one repetition to the next",
+        "latlab/worlds/warp.py",
+        (("""    random.seed(draws.uniforms("random", "")[0])\n""", ""),),
+        f"{WARP}::test_an_agent_that_draws_at_random_draws_the_same_in_every_repetition_of_a_run",
+    ),
+    Mutation(
+        "an SDK that retries by itself",
+        "a lab's call would be made twice and recorded once",
+        "latlab/worlds/warp.py",
+        (("_sdk(transport, max_retries=0)", "_sdk(transport, max_retries=2)"),),
+        f"{WARP}::test_the_lab_repeats_no_call_behind_its_own_back",
+    ),
+)
