@@ -258,9 +258,9 @@ def test_what_is_stored_is_what_was_measured(tmp_path: Path) -> None:
 def test_a_digest_covers_every_figure_of_a_call(tmp_path: Path, figure: str) -> None:
     key, outcome = _finished()[0]
     first, *others = outcome.calls
-    value = getattr(first, figure)
-    other = first._replace(**{figure: f"{value}-2" if isinstance(value, str) else value + 2})
-    edited = outcome._replace(calls=(other, *others))
+    figures = first._asdict()
+    figures[figure] += "-2" if figure == "path" else 2
+    edited = outcome._replace(calls=(CallRecord(**figures), *others))
     assert _stored(tmp_path, [(key, outcome)], "one.db") != _stored(tmp_path, [(key, edited)], "other.db")
 
 

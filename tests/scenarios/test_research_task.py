@@ -16,7 +16,8 @@ TOOLS = {tool.name: tool for tool in task.TOOLS}
 
 def test_a_search_takes_what_was_published() -> None:
     # LLMCompiler's Movie set-up: 0.61 s in the mean, 1.13 s for the slowest of eight.
-    eights = [[task.SEARCH_WEB.latency_s.quantile(u) for u in uniforms(f"search {n}")] for n in range(4_000)]
+    chances = [uniforms(f"search {n}") + uniforms(f"search {n} again") for n in range(4_000)]
+    eights = [[task.SEARCH_WEB.latency_s.quantile(u) for u in eight] for eight in chances]
     assert np.mean(eights) == pytest.approx(0.61, rel=0.01)
     assert np.mean(np.max(eights, axis=1)) == pytest.approx(1.13, rel=0.05)
 
