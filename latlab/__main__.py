@@ -75,7 +75,7 @@ def run(
     vary: Annotated[
         list[str] | None, typer.Option(help="TOGGLE=VALUE,VALUE: an arm for each, the baseline first; repeatable.")
     ] = None,
-    runs: Annotated[int | None, typer.Option(min=1, help="Paired runs an arm. [400 in sim, 5 in warp]")] = None,
+    runs: Annotated[int | None, typer.Option(min=1, help="Paired runs an arm. [400 in sim, 6 in warp]")] = None,
     seed: Seed = 1,
     executor: Annotated[str | None, typer.Option(help="inline or processes. [by the number of runs]")] = None,
     out: Out = "results",

@@ -23,7 +23,7 @@ from mockllm.profiles import load
 __all__ = ["DEMO_COMMAND", "WORLDS", "Asked", "command_of", "plan_demo", "plan_study"]
 
 WORLDS = ("sim", "warp")
-_RUNS = {"sim": 400, "warp": 5}
+_RUNS = {"sim": 400, "warp": 6}
 _PLAUSIBLE = Plausible(profiles=64, runs=24)
 _DEFAULT_PROFILE = "claude-sonnet-5"
 _DEMO_TARGET = "tool_agent"
