@@ -89,7 +89,7 @@ def waits(environment: simpy.Environment, times: tuple[int, ...]) -> Iterator[si
 
 
 def run_study(study: Study) -> None:
-    """The lab: all that `latlab run` does for a study inline, but for drawing its two pictures."""
+    """The lab: what `latlab run` does for a study inline, but for its two pictures and two small files."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / study_id(study) / "study.db")
         try:

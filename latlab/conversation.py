@@ -86,7 +86,8 @@ class Chat:
     def tool_results(self, results: Sequence[ToolResult]) -> None:
         """Hand back what the tools returned, in the order of the calls."""
         self.rounds += 1
-        self.unmatched ^= {result.use_id for result in results}
+        for result in results:  # one by one, so that a result given twice is noticed
+            self.unmatched ^= {result.use_id}
         self.turns.append(Turn("user", tuple(results)))
 
     def assistant(self, reply: Reply) -> tuple[ToolUse, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -25,6 +26,8 @@ __all__ = ["Answer", "Expect", "Lab", "ScenarioError"]
 
 Choice = TypeVar("Choice")
 _MAX_TOKENS = 16_384
+MOST_TOKENS = 21_333
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 class ScenarioError(LatlabError):
@@ -125,6 +128,11 @@ class Lab:
                 f"lab.chat(name={name!r}): this run has a chat of that name; give each a name of its own"
             )
         _check_name(name)
+        names = [tool.name for tool in tools]
+        if len(set(names)) < len(names) or not all(_TOOL_NAME.fullmatch(one) for one in names):
+            raise ScenarioError(
+                f"lab.chat(name={name!r}): its tools need names of their own, of letters, digits, _ and -, at most 128"
+            )
         self._chats.add(name)
         self._tools.update({tool.name: tool for tool in tools})
         return Chat(name, system, tools)
@@ -137,6 +145,11 @@ class Lab:
             raise ScenarioError(
                 f"lab.complete: chat {chat.name!r} has tool calls and results that do not match "
                 f"({', '.join(sorted(chat.unmatched))}); answer every call of the last turn once, by chat.tool_results"
+            )
+        if not 1 <= max_tokens <= MOST_TOKENS:
+            raise ScenarioError(
+                f"lab.complete(max_tokens={max_tokens}): ask for 1 to {MOST_TOKENS} tokens, the most that the SDK "
+                "asks for without streaming"
             )
         path = f"{chat.name}/turn-{chat.calls}"
         chat.calls += 1

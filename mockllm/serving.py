@@ -27,10 +27,19 @@ class AddressError(MockLLMError):
     """An address that cannot, or should not, be listened on."""
 
 
+class ProviderError(MockLLMError):
+    """A profile whose provider's protocol the server does not speak."""
+
+
 def serve_command(profile: str, *, host: str, port: int, seed: int, allow_remote: bool) -> None:
     """What `mockllm serve` does: one line of JSON on standard output when ready, then service until it is stopped."""
     check_host(host, allow_remote=allow_remote)
     loaded, _ = load(profile)
+    if loaded.provider != "anthropic":
+        raise ProviderError(
+            f"--profile {profile}: is of the provider {loaded.provider}, whose protocol is not spoken yet; "
+            "give a profile of an anthropic model"
+        )
 
     def announce(url: str) -> None:
         sys.stdout.write(json.dumps({"url": url, "profile": loaded.name}) + "\n")

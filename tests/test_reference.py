@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from latlab.harness.executors import inline
+from latlab.harness.executors import processes
 from latlab.harness.planning import DEFAULT_SEED, plan_demo
 from latlab.harness.runner import carry_out, describe
 from latlab.harness.store import Store
@@ -21,7 +20,7 @@ def test_this_machine_measures_what_the_reference_holds(tmp_path: Path) -> None:
     study = plan_demo(DEFAULT_SEED)
     store = Store(tmp_path / "study.db")
     try:
-        carry_out(replace(study, plausible=None), store, inline, lambda done, total: None)
+        carry_out(study, store, processes, lambda done, total: None)
         digest = store.digest(describe(study))
     finally:
         store.close()

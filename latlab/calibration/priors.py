@@ -68,6 +68,8 @@ def prior_for(name: str) -> Prior:
     """The prior of the model `name`, or of `OTHERWISE` for one that is not listed."""
     model = name if name in _MODELS else OTHERWISE
     tokens_per_s, minimum_tokens, price = _MODELS[model]
+    if model != name:
+        tokens_per_s = _taken_over(tokens_per_s, model)
     return Prior(
         provider="anthropic",
         max_input_tokens=1_000_000,
@@ -84,6 +86,13 @@ def prior_for(name: str) -> Prior:
         ),
         price=price,
     )
+
+
+def _taken_over(parameter: Parameter, model: str) -> Parameter:
+    """What is published of `model`, for one of which nothing is known: assumed, from half of it to twice."""
+    value = parameter.value
+    reason = f"{model}'s; nothing is known of this model"
+    return _assumed(value, (value / 2, value * 2), parameter.source, reason)
 
 
 def _published(value: float, source: str) -> Parameter:

@@ -102,6 +102,7 @@ def _heading(name: str, study: Study, conditions: Conditions, digest: str) -> di
         "command": conditions.command,
         "plausible": {"profiles": plausible.profiles, "runs": plausible.runs} if plausible else None,
         "assumptions": _assumptions(profile),
+        "scenario_kind": study.target.kind,
         "artifacts": [(folder / file).as_posix() for file in artifacts],
     }
 
@@ -145,7 +146,8 @@ def _finished(folder: Path, heading: Mapping[str, Any]) -> dict[str, Any] | None
             f"{folder / _DATABASE}: its rows are not those that {_SUMMARY} was made from; "
             "repeat the command with --fresh to start the study again"
         )
-    return {**summary, **heading}
+    kept = [artifact for artifact in heading["artifacts"] if (folder / Path(artifact).name).exists()]
+    return {**summary, **heading, "artifacts": kept}
 
 
 def _write_plots(folder: Path, summary: Mapping[str, Any], samples: list[ArmSamples]) -> None:

@@ -60,6 +60,11 @@ def plan_study(asked: Asked) -> Study:
     arms = _arms(target, fixed, varied)
     runs = _RUNS[world] if asked.runs is None else asked.runs
     profile, content = load(asked.profile)
+    if profile.provider != "anthropic":
+        raise StudyError(
+            f"--profile {asked.profile}: is of the provider {profile.provider}, whose protocol no world speaks yet; "
+            "give a profile of an anthropic model"
+        )
     plausible = None
     if world == "sim" and len(arms) > 1:
         plausible = replace(_PLAUSIBLE, runs=min(_PLAUSIBLE.runs, runs))

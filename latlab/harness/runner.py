@@ -31,8 +31,12 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
 
     Raises `StudyError` where a scenario cannot be run at all, and `InterruptedStudyError` on Ctrl-C.
     """
-    missing = _missing(study, store.done())
+    done = store.done()
+    missing = _missing(study, done)
     total = sum(len(batch.numbers) for batch in missing)
+    earlier = [outcome_error for _, _, outcome_error in store.failures()]
+    failed = len(earlier)
+    _stop_if_all_failed(study, earlier, len(done))
     if not total:
         return
     plan = Plan(
@@ -45,16 +49,19 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
         study.toggles,
     )
     unwritten: list[tuple[RunKey, Outcome]] = []
-    finished = failed = 0
+    finished = 0
     try:
         with closing(executor(plan, missing)) as portions:
             for portion in portions:
-                unwritten.extend(portion)
                 finished += len(portion)
                 errors = [outcome for _, outcome in portion if outcome.error is not None]
-                failed += len(errors)
                 if errors:
-                    _stop_if_hopeless(study, errors, all_failed=failed >= BATCH and failed == finished)
+                    failed += len(errors)
+                    _stop_if_hopeless(study, errors)
+                    unwritten.extend(portion)
+                    _stop_if_all_failed(study, [str(errors[0].error)] * failed, len(done) + finished)
+                else:
+                    unwritten.extend(portion)
                 if len(unwritten) >= _ROWS_PER_WRITE:
                     store.add(unwritten)
                     unwritten = []
@@ -67,11 +74,17 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
         store.add(unwritten)
 
 
-def _stop_if_hopeless(study: Study, failures: Sequence[Outcome], *, all_failed: bool) -> None:
+def _stop_if_hopeless(study: Study, failures: Sequence[Outcome]) -> None:
     for outcome in failures:
-        # A deadlock or a run without end is the scenario's own fault, not one run's bad luck.
-        if outcome.hopeless or all_failed:
+        # A deadlock or a run without end is the scenario's own fault, not one run's bad luck; it is never stored, so
+        # that the same command ends the same way however often it is repeated.
+        if outcome.hopeless:
             raise StudyError(f"{study.target.given}: {outcome.error}")
+
+
+def _stop_if_all_failed(study: Study, errors: Sequence[str], runs: int) -> None:
+    if len(errors) >= BATCH and len(errors) == runs:
+        raise StudyError(f"{study.target.given}: {errors[0]}")
 
 
 def _missing(study: Study, done: set[RunKey]) -> list[Batch]:
@@ -95,7 +108,8 @@ def samples_of(study: Study, store: Store) -> list[ArmSamples]:
         key = stored.key
         if key.plausible:
             if plausible is not None and stored.figures is not None:
-                plausible[key.arm, key.plausible - 1, key.run] = stored.figures.total_us / 1e6
+                figures = stored.figures
+                plausible[:, key.arm, key.plausible - 1, key.run] = figures.total_us / 1e6, figures.perceived_us / 1e6
         elif stored.figures is None:
             errors[key.arm].append(stored.error or "")
         else:
@@ -115,7 +129,7 @@ def samples_of(study: Study, store: Store) -> list[ArmSamples]:
                 np.array([stored.key.run for stored in runs[number]], dtype=np.int64),
                 _metrics(runs[number], calls),
                 len(errors[number]),
-                None if plausible is None else plausible[number],
+                *(() if plausible is None else plausible[:, number]),
             )
         )
     return samples
@@ -134,7 +148,7 @@ def describe(study: Study) -> str:
 def _empty_plausible(study: Study) -> NDArray[np.float64] | None:
     if study.plausible is None:
         return None
-    return np.full((len(study.arms), study.plausible.profiles, study.plausible.runs), np.nan)
+    return np.full((2, len(study.arms), study.plausible.profiles, study.plausible.runs), np.nan)
 
 
 def _metrics(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -11,7 +12,7 @@ from typing import TextIO
 
 from latlab.harness.conduct import Conditions, conduct
 from latlab.harness.executors import EXECUTORS
-from latlab.harness.planning import DEFAULT_SEED, DEMO_COMMAND, Asked, command_of, plan_demo, plan_study
+from latlab.harness.planning import DEFAULT_OUT, DEFAULT_SEED, DEMO_COMMAND, Asked, command_of, plan_demo, plan_study
 from latlab.harness.study import Study, StudyError, study_id
 
 __all__ = ["demo", "run"]
@@ -33,6 +34,7 @@ def run(asked: Asked, *, as_json: bool, dry_run: bool, fresh: bool) -> None:
 def demo(seed: int, out: str, *, as_json: bool, fresh: bool) -> None:
     """`latlab demo`: the main question on the embedded profile."""
     command = DEMO_COMMAND + (f" --seed {seed}" if seed != DEFAULT_SEED else "")
+    command += f" --out {shlex.quote(out)}" if out != DEFAULT_OUT else ""
     _carry_out(plan_demo(seed), Conditions(Path(out), None, fresh, command), as_json=as_json)
 
 

@@ -37,7 +37,6 @@ _INSERT_RUN = f"INSERT INTO runs VALUES (?, ?, ?, ?{', ?' * len(RunRecord._field
 _INSERT_CALL = f"INSERT INTO calls VALUES (?, ?{', ?' * len(CallRecord._fields)})"  # noqa: S608
 _NO_FIGURES = (None,) * len(RunRecord._fields)
 _EVERY_RUN = f"SELECT arm, plausible, run, error, {_RUN_FIGURES} FROM runs ORDER BY arm, plausible, run"  # noqa: S608
-_EVERY_FITTED_RUN = f"SELECT arm, run, error, {_RUN_FIGURES} FROM runs WHERE plausible = 0 ORDER BY arm, run"  # noqa: S608
 _EVERY_CALL = f"SELECT arm, run, {_CALL_FIGURES} FROM calls ORDER BY arm, run, path, attempt"  # noqa: S608
 _FAILURES = "SELECT arm, run, error FROM runs WHERE plausible = 0 AND error IS NOT NULL ORDER BY arm, run"
 # SQLite writes a call out in half the time that Python takes for it. A path holds neither space nor comma.
@@ -132,11 +131,11 @@ class Store:
     def digest(self, what: str) -> str:
         """`sha256:` of every measured figure: two machines that print the same one measured the same thing.
 
-        It covers `what` (the scenario and its arms, in words), the runs under the profile as fitted, in the order of
-        arm and run, and their calls by path.
+        It covers `what` (the scenario and its arms, in words), every run in the order of arm, plausible profile and
+        number, and the calls of those under the profile as fitted, by path.
         """
         hashed = sha256(what.encode())
-        for row in self._select(_EVERY_FITTED_RUN):
+        for row in self._select(_EVERY_RUN):
             hashed.update(repr(row).encode())
         for (written,) in self._select(_EVERY_CALL_WRITTEN):
             hashed.update(written.encode())

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import TypeAlias
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 Settings: TypeAlias = Mapping[str, bool | str]
+_WARP_STACK = ("aiohttp", "anthropic", "httpx2")
+"""Installed packages that have a say in warp's figures."""
 _MOST_FILES = 5000
 _MOST_BYTES = 1 << 26
 _NOT_SOURCE = {"__pycache__", "node_modules", "site-packages", "results", "build", "dist"}
@@ -109,6 +112,7 @@ def study_id(study: Study) -> str:
         "toggles": sorted(study.toggles),
         "runs": study.runs,
         "seed": study.seed,
+        "stack": [f"{name} {version(name)}" for name in (_WARP_STACK if study.world == "warp" else ())],
         "plausible": [study.plausible.profiles, study.plausible.runs] if study.plausible else None,
     }
     _feed(hashed, "plan", json.dumps(plan, sort_keys=True).encode())

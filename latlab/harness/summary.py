@@ -10,7 +10,7 @@ import numpy as np
 
 from latlab.stats.multiplicity import adjust_by_holm
 from latlab.stats.paired import Ratio, geometric_mean_ratio, log_ratios, quantile_ratios
-from latlab.stats.plausible import plausible_share
+from latlab.stats.plausible import plausible_range, plausible_share
 from latlab.stats.quantiles import estimate_quantile
 from latlab.stats.verdict import Verdict, verdict_of_interval, verdict_of_test
 
@@ -25,7 +25,6 @@ METRICS = ("total_s", "perceived_s", "ttft_s", "tokens_per_s", "cache_hit_rate",
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 COMPARED = ("total_s", "perceived_s", "ttft_s")
 COMPARED_BY_QUANTILE = ("total_s", "perceived_s")
-PLAUSIBLE_METRIC = "total_s"
 UNOBSERVED = "not observable in any run of this arm"
 
 
@@ -38,6 +37,7 @@ class ArmSamples:
     the order of `runs`, NaN where the run could not observe it; every name of METRICS is there. errors: runs
     that failed. plausible: total_s under drawn profiles, shape (profiles, runs), NaN where a run failed; the
     same drawn profiles and run numbers in every arm of a study. None when the study had no outer loop.
+    plausible_perceived: perceived_s likewise.
 
     Raises ValueError when the arrays do not fit together or a figure is infinite.
     """
@@ -50,6 +50,7 @@ class ArmSamples:
     metrics: Mapping[str, NDArray[np.float64]]
     errors: int
     plausible: NDArray[np.float64] | None = None
+    plausible_perceived: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if len(np.unique(self.runs)) != len(self.runs):
@@ -110,8 +111,9 @@ def _comparisons(pairs: Sequence[tuple[ArmSamples, ArmSamples]], metric: str, se
     for (baseline, arm), (of_baseline, of_arm), mean, p in zip(pairs, figures, means, adjusted, strict=True):
         about = {"scenario": arm.scenario, "baseline": dict(baseline.config), "arm": dict(arm.config)}
         about |= {"label": arm.label, "metric": metric}
-        share = _plausible_share(baseline, arm, mean) if metric == PLAUSIBLE_METRIC else None
-        rows.append(about | _ratio("geometric_mean", mean, p, share, verdict_of_test(mean, p)))
+        share, span = _plausible(baseline, arm, metric, mean)
+        row = about | _ratio("geometric_mean", mean, p, share, verdict_of_test(mean, p))
+        rows.append(row | ({} if span is None else {"plausible_ratio": list(span)}))
         if metric in COMPARED_BY_QUANTILE:
             ratios = quantile_ratios(of_arm, of_baseline, list(QUANTILES.values()), seed)
             rows.extend(
@@ -131,10 +133,18 @@ def _paired_figures(
     return before[both], after[both]
 
 
-def _plausible_share(baseline: ArmSamples, arm: ArmSamples, mean: Ratio) -> float | None:
-    if baseline.plausible is None or arm.plausible is None or mean.ratio is None:
-        return None
-    return plausible_share(log_ratios(arm.plausible, baseline.plausible), math.log(mean.ratio))
+def _plausible(
+    baseline: ArmSamples, arm: ArmSamples, metric: str, mean: Ratio
+) -> tuple[float | None, tuple[float, float] | None]:
+    """In which share of plausible profiles the effect on `metric` holds, and the range of the ratio in them."""
+    name = {"total_s": "plausible", "perceived_s": "plausible_perceived"}.get(metric)
+    if name is None or mean.ratio is None:
+        return None, None
+    before, after = getattr(baseline, name), getattr(arm, name)
+    if before is None or after is None:
+        return None, None
+    ratios = log_ratios(after, before)
+    return plausible_share(ratios, math.log(mean.ratio)), plausible_range(ratios)
 
 
 def _ratio(

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["plausible_share"]
+__all__ = ["plausible_range", "plausible_share"]
 
 
 def plausible_share(log_ratios: NDArray[np.float64], effect: float) -> float | None:
@@ -28,3 +28,17 @@ def plausible_share(log_ratios: NDArray[np.float64], effect: float) -> float | N
         return None
     signs = np.sign(np.where(finite, log_ratios, 0.0).sum(axis=1))
     return float(np.mean(finite.any(axis=1) & (signs == np.sign(effect))))
+
+
+def plausible_range(log_ratios: NDArray[np.float64]) -> tuple[float, float] | None:
+    """The 5 % and 95 % quantiles, over plausible profiles, of the geometric-mean ratio in each.
+
+    log_ratios: as for `plausible_share`. None when no profile has a pair.
+    """
+    finite = np.isfinite(log_ratios)
+    counted = finite.any(axis=1)
+    if not counted.any():
+        return None
+    means = np.where(finite, log_ratios, 0.0).sum(axis=1)[counted] / finite.sum(axis=1)[counted]
+    low, high = np.exp(np.quantile(means, (0.05, 0.95)))
+    return float(low), float(high)

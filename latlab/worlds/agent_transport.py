@@ -78,8 +78,11 @@ class AgentTransport(httpx2.AsyncBaseTransport):
         if request.method != "POST" or request.url.path != _MESSAGES:
             return await self._inner.handle_async_request(request)
         start_us = self._clock.now_us()
-        body = json.loads(await request.aread())
-        path = self._name(body)
+        try:
+            body = json.loads(await request.aread())
+            path = self._name(body)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return await self._inner.handle_async_request(request)  # no Messages request: the server says what is wrong
         wire = Wire()
         WIRE.set(wire)
         response = await self._inner.handle_async_request(self._shaped(request, body, path))

@@ -17,11 +17,15 @@ from mockllm.clock.instants import VirtualTimeError
 from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile
 
-__all__ = ["Outcome", "RunRecord", "Scenario", "World", "failure", "live", "record_run"]
+__all__ = ["Outcome", "RunRecord", "Scenario", "World", "WorldError", "failure", "live", "record_run"]
 
 _NOT_THE_USERS = tuple([package.__path__[0] for package in (asyncio, latlab, mockllm)])
 
 Scenario: TypeAlias = Callable[[Lab], Awaitable[object]]
+
+
+class WorldError(LatlabError):
+    """The machine, and not the scenario, kept a run from being made; such a run is never stored."""
 
 
 class RunRecord(NamedTuple):
@@ -81,7 +85,7 @@ def record_run(total_us: int, shown_us: int | None, tool_calls: int, calls: list
 
 def failure(error: BaseException) -> Outcome:
     """The outcome of a run that raised: one line, with the place where a scenario's own error came from."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+    while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     text = " ".join(str(error).split())
     if not isinstance(error, (LatlabError, MockLLMError)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from asyncio import CancelledError
 from functools import lru_cache
 
+from latlab import LatlabError
 from latlab.client import Call, Exchange
 from latlab.config import BenchmarkConfig
 from latlab.conversation import Chat, Tool, Turn
@@ -38,7 +39,11 @@ from mockllm.core.request import (
 from mockllm.core.speaker import DefaultSpeaker
 from mockllm.emulator.admission import Emulator
 
-__all__ = ["SimClient", "run_sim"]
+__all__ = ["PromptTooLongError", "SimClient", "run_sim"]
+
+
+class PromptTooLongError(LatlabError):
+    """A prompt beyond the model's context window, which the API refuses."""
 
 
 def run_sim(scenario: Scenario, profile: Profile, config: BenchmarkConfig, draws: Draws) -> Outcome:
@@ -54,6 +59,8 @@ def run_sim(scenario: Scenario, profile: Profile, config: BenchmarkConfig, draws
 
     try:
         return loop.run_until_complete(run())
+    except MemoryError:
+        raise
     except (Exception, CancelledError, SystemExit) as error:  # whatever a scenario raises is its run's outcome
         return failure(error)
     finally:
@@ -101,6 +108,10 @@ class SimClient:
         prompt = self._prompts.get(call.chat.name)
         if prompt is None:
             prompt = self._prompts[call.chat.name] = _Prompt(call.chat, self._emulator)
+        tokens = prompt.tokens_after(call.turns)
+        most = self._emulator.profile.max_input_tokens
+        if tokens > most:
+            raise PromptTooLongError(f"{call.path}: prompt is too long: {tokens} tokens > {most} maximum")
         cached = call.automatic_cache or bool(call.breakpoints)
         size = prompt.size_after(call.turns) if cached else 0
         return Request(
@@ -111,7 +122,7 @@ class SimClient:
             prompt.breakpoints(call, size) if cached else (),
             call.max_tokens,
             call.stream,
-            counted=prompt.tokens_after(call.turns),
+            counted=tokens,
         )
 
 

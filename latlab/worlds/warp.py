@@ -26,7 +26,7 @@ from latlab.config import BenchmarkConfig
 from latlab.lab import Lab
 from latlab.worlds.agent_transport import AgentTransport, Traffic
 from latlab.worlds.anyio_threads import anyio_threads_in
-from latlab.worlds.run import Outcome, Scenario, failure, live, record_run
+from latlab.worlds.run import Outcome, Scenario, WorldError, failure, live, record_run
 from latlab.worlds.sdk_client import SdkClient
 from latlab.worlds.transport import NamingTransport
 from mockllm.clock.warp_loop import WarpLoop
@@ -99,19 +99,33 @@ def _in_virtual_time(run: Callable[[WarpLoop], Awaitable[Outcome]], draws: Draws
     ):
         try:
             return runner.run(main())
+        except (MemoryError, WorldError):
+            raise
         except (Exception, CancelledError, SystemExit) as error:  # whatever a scenario raises is its run's outcome
             return failure(error)
+
+
+def _socket_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="latlab-")
+    except OSError as error:
+        raise WorldError(f"no temporary folder for the mock's socket: {error}; set TMPDIR to a writable one") from None
 
 
 @asynccontextmanager
 async def _served(emulator: Emulator) -> AsyncIterator[NamingTransport]:
     """The mock on a socket of its own, and the transport that reaches it."""
-    with tempfile.TemporaryDirectory(prefix="latlab-") as folder:
+    with _socket_folder() as folder:
         path = str(Path(folder) / "mock")
         app = web.AppRunner(build_app(emulator, connection_setup=False), access_log=None, handle_signals=False)
         await app.setup()
         try:
-            await web.UnixSite(app, path, backlog=4096).start()
+            try:
+                await web.UnixSite(app, path, backlog=4096).start()
+            except OSError as error:
+                raise WorldError(
+                    f"{folder}: the mock's socket cannot be made there: {error}; set TMPDIR to a short, writable folder"
+                ) from None
             limits = _limits(emulator.profile)
             inner = httpx2.AsyncHTTPTransport(uds=path, verify=False, limits=limits)  # no TLS here
             loop = asyncio.get_running_loop()

@@ -22,6 +22,7 @@ from mockllm.clock.instants import (
     MOST_VIRTUAL_US,
     DeadlockError,
     Gate,
+    VirtualTimeError,
     endless_instant,
     endless_time,
     finish,
@@ -35,6 +36,11 @@ __all__ = ["WarpLoop"]
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 _JOB_POLL_S = 0.01
+_JOB_PATIENCE = 500  # polls: five seconds
+
+
+class NoNetworkError(VirtualTimeError):
+    """A coroutine in virtual time wanted to speak to another host."""
 
 
 class WarpLoop(asyncio.SelectorEventLoop):
@@ -51,6 +57,7 @@ class WarpLoop(asyncio.SelectorEventLoop):
         self._gate = Gate()
         self._jobs: deque[tuple[Future[Any], asyncio.Future[Any]]] = deque()
         self._threads: ThreadPoolExecutor | None = None
+        self._patience = _JOB_PATIENCE
         super().__init__(_JumpingSelector(self))
 
     # The clock
@@ -97,6 +104,13 @@ class WarpLoop(asyncio.SelectorEventLoop):
         self._jobs.append((executor.submit(func, *args), delivered))
         return delivered
 
+    async def getaddrinfo(self, host: Any, *args: Any, **options: Any) -> Any:
+        """Refused: nothing in virtual time may reach beyond this process, least of all with a key of the user's."""
+        raise NoNetworkError(
+            f"{host!r} was asked for in virtual time, which has no network; use the client that run(client, config) is "
+            "handed"
+        )
+
     def close(self) -> None:
         super().close()
         if self._threads is not None:
@@ -121,11 +135,15 @@ class WarpLoop(asyncio.SelectorEventLoop):
         """
         if not self._jobs:
             return False
-        job, delivered = self._jobs[0]
-        wait([job], timeout=_JOB_POLL_S)
-        if job.done():
-            self._jobs.popleft()
-            _deliver(job, delivered)
+        wait([self._jobs[0][0]], timeout=_JOB_POLL_S)
+        self._patience -= 1
+        for place, (job, delivered) in enumerate(self._jobs):
+            # The order of submission, unless the first has kept the others so long that it may be waiting for them.
+            if job.done() and (place == 0 or self._patience < 0):
+                del self._jobs[place]
+                self._patience = _JOB_PATIENCE
+                _deliver(job, delivered)
+                break
         return True
 
 

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mockllm import MockLLMError
 from mockllm.core.distributions import Lognormal, microseconds
 from mockllm.core.draws import Draws
 from mockllm.core.identity import Identity
 from mockllm.core.profile import Connection
 
-__all__ = ["ConnectionPool", "PooledConnection", "SetupCost"]
+__all__ = ["ConnectionPool", "PoolExhaustedError", "PooledConnection", "SetupCost"]
+
+
+MOST_CONNECTIONS = 1000
+"""The SDK's own limit (protocol: client behaviour)."""
+
+
+class PoolExhaustedError(MockLLMError):
+    """More connections at once than the client opens."""
 
 
 class SetupCost:
@@ -55,6 +64,11 @@ class ConnectionPool:
             if connection.idle_since_us is not None:
                 connection.idle_since_us = None
                 return connection, False
+        if len(self.connections) >= MOST_CONNECTIONS:
+            raise PoolExhaustedError(
+                f"more than {MOST_CONNECTIONS} calls at once: the client's pool would make them wait, which is not "
+                "modelled; start fewer at a time"
+            )
         self.opened += 1
         connection = PooledConnection()
         self.connections.append(connection)

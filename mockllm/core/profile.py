@@ -81,8 +81,10 @@ class Parameter(_Table):
         else:
             z = normal_quantile(u)
             drawn = self.value + z / _Z95 * ((high - self.value) if z > 0 else (self.value - low))
-            # A half normal has no end: what is never negative in its interval is not drawn so.
-            drawn = max(drawn, 0.0) if low >= 0.0 else drawn
+            # A half normal has no end: what its interval keeps above 0, or between 0 and 1, is not drawn beyond.
+            if low >= 0.0:
+                drawn = max(drawn, 0.0)
+                drawn = min(drawn, 1.0) if high <= 1.0 else drawn
         return self.model_copy(update={"value": drawn, "interval": None})
 
 
@@ -102,8 +104,16 @@ def _not_below_zero(parameter: Parameter) -> Parameter:
     return parameter
 
 
+def _a_share(parameter: Parameter) -> Parameter:
+    most = parameter.interval[1] if parameter.interval else parameter.value
+    if not 0 <= _least(parameter) <= most <= 1:
+        raise ValueError("the value and its interval must lie between 0 and 1")
+    return parameter
+
+
 Positive = Annotated[Parameter, AfterValidator(_above_zero)]
 NonNegative = Annotated[Parameter, AfterValidator(_not_below_zero)]
+Share = Annotated[Parameter, AfterValidator(_a_share)]
 
 
 class Residual(_Table):
@@ -115,8 +125,8 @@ class Residual(_Table):
 
     family: Literal["shifted_lognormal", "lognormal_mixture"]
     sigma: NonNegative
-    shift: Parameter | None = None
-    weight: NonNegative | None = None
+    shift: Share | None = None
+    weight: Share | None = None
     ratio_2: Positive | None = None
     sigma_2: NonNegative | None = None
 
@@ -132,7 +142,7 @@ class Residual(_Table):
 class Spike(_Table):
     """Contention: with `probability` a request waits an exponential `mean_s` longer."""
 
-    probability: NonNegative
+    probability: Share
     mean_s: NonNegative
 
 
@@ -250,5 +260,21 @@ def parse_profile(text: str, where: str) -> Profile:
         raise ProfileError(f"{where}: not a TOML file: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
+        line = _line_of(text, first["loc"])
         field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ProfileError(f"{where}: {field}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise ProfileError(f"{where}:{line} {field}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _line_of(text: str, path: tuple[str | int, ...]) -> str:
+    """` line N:` of the last part of `path` that the TOML `text` has a table or a key for; nothing where it has none."""
+    found = 0
+    lines = [line.strip() for line in text.splitlines()]
+    names = [str(part) for part in path]
+    for part in range(1, len(names) + 1):
+        table = ".".join(names[:part])
+        for number, line in enumerate(lines[found:], found):
+            key = line.split("=", 1)[0].strip()
+            if line in (f"[{table}]", f"[[{table}]]") or key == names[part - 1]:
+                found = number
+                break
+    return f" line {found + 1}:" if names and lines and (found or lines[0].startswith(names[0])) else ""

@@ -22,10 +22,10 @@ def meanings(summary: Mapping[str, Any]) -> Iterator[str]:
     """Sentences that say how to read the tables; only those that this summary needs."""
     yield from _fastest(summary)
     yield _uncertainty(summary)
-    yield "p adj. is corrected for the number of comparisons."
+    yield "p adj. is corrected for the number of arms compared within one metric; verdicts on quantiles are not."
     yield (
         "TTFT: from sending a request to its first visible text or tool byte; without streaming it equals "
-        "the call's total. perceived: until the user sees the first text of the final answer."
+        "the call's total. A run's TTFT is the mean over its calls. perceived: until the user sees the first text of the final answer."
     )
     totals = [arm["metrics"].get("total_s", {}).get(p) or {} for arm in summary["arms"] for p in _QUANTILES]
     needed = [found["needs_n"] for found in totals if found.get("value") is None and found.get("needs_n")]
@@ -37,6 +37,11 @@ def meanings(summary: Mapping[str, Any]) -> Iterator[str]:
     for metric in ("ttft_s", "perceived_s"):
         reasons = {(arm["metrics"].get(metric, {}).get("p50") or {}).get("reason") for arm in summary["arms"]}
         yield from (f"{metric} n/a: {reason}." for reason in sorted(filter(None, reasons)))
+    if summary.get("scenario_kind") in ("scenario", "benchmark"):
+        yield (
+            "What the scenario takes for granted (tool latencies, rounds, answer lengths) is stated in its file; it is "
+            "a part of every total, and not varied between profiles."
+        )
     yield from _warnings(summary)
     if any(one["verdict"] == "identical" for one in summary["comparisons"]):
         yield "identical: each run took exactly as long as its pair in the baseline."
@@ -99,7 +104,8 @@ def _uncertainty(summary: Mapping[str, Any]) -> str:
     return (
         "[ ] is a 95 % interval given this profile (chance alone); 'holds in' is the share of "
         f"{plausible['profiles']} plausible profiles, drawn within the evidence of each parameter "
-        f"({plausible['runs']} runs each), in which the effect keeps its direction."
+        f"({plausible['runs']} runs each), in which the effect keeps its direction, "
+        "over the middle 90 % of the ratio in them."
     )
 
 

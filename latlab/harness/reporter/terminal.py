@@ -132,7 +132,7 @@ def _ratios(arms: Sequence[Mapping[str, Any]], effects: Effects, summary: Mappin
     yield Column("total\nratio", tuple(_ratio(one) for one in headline))
     yield Column("\np adj.", tuple(_optional(one.get("p_adjusted"), p_value) for one in headline))
     if summary.get("plausible"):
-        shares = tuple(_optional(one.get("plausible_share"), percent) for one in headline)
+        shares = tuple(_share(one) for one in headline)
         yield Column("holds in\nprofiles", shares)
     verdicts = tuple(one.get("verdict", "n/a") for one in headline)
     styles = tuple(_VERDICT_STYLES.get(verdict, "") for verdict in verdicts)
@@ -140,6 +140,12 @@ def _ratios(arms: Sequence[Mapping[str, Any]], effects: Effects, summary: Mappin
     yield Column("p95 total\nratio", tuple(_ratio(effects.of(arm, "total_s", "p95") or {}) for arm in arms))
     perceived = (effects.of(arm, "perceived_s", "geometric_mean") or {} for arm in arms)
     yield Column("perceived\nratio", tuple(map(_ratio, perceived)))
+
+
+def _share(comparison: Mapping[str, Any]) -> str:
+    """The share of plausible profiles in which the effect holds, over the range of the ratio in them."""
+    share, span = _optional(comparison.get("plausible_share"), percent), comparison.get("plausible_ratio")
+    return f"{share}\n[{span[0]:.3f}, {span[1]:.3f}]" if span and comparison["verdict"] != "identical" else share
 
 
 def _quantile(arm: Mapping[str, Any], metric: str, statistic: str) -> str:
