@@ -137,7 +137,7 @@ def main() -> None:
 
         code = _fail(str(error), INTERRUPTED if isinstance(error, InterruptedStudyError) else BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("interrupted", INTERRUPTED)
+        code = _fail("interrupted; what was measured is kept, repeat the command to go on", INTERRUPTED)
     except OSError as error:  # of files, each is told where it is opened: this is where the output goes to
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left of it, the interpreter writes as it ends
         code = _fail(f"standard output: {error.strerror}; what was measured is kept", BAD_INPUT)
@@ -146,10 +146,11 @@ def main() -> None:
 
 def _usage(error: Exception) -> int:
     text: str = error.format_message()  # type: ignore[attr-defined]  # click's, whichever copy
-    if "\n" in text:  # no command was given: the help is the message
+    if text.startswith("Usage:"):  # no command was given: the help is the message
         typer.echo(text)
         return BAD_INPUT
-    return _fail(f"{text.rstrip('.')}; see latlab --help", BAD_INPUT)
+    path = getattr(getattr(error, "ctx", None), "command_path", "latlab").replace("python -m latlab", "latlab")
+    return _fail(f"{' '.join(text.split()).rstrip('.')}; see {path} --help", BAD_INPUT)
 
 
 def _fail(line: str, code: int) -> int:

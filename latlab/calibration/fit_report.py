@@ -60,7 +60,6 @@ class FitReport:
         table = Table(box=None, pad_edge=False)
         for heading in ("parameter", "value", "interval", "evidence", "n"):
             table.add_column(heading, justify="left" if heading in ("parameter", "evidence") else "right", no_wrap=True)
-        table.add_column("rests on", overflow="fold")
         for name, parameter in self.profile.parameters():
             interval = "" if parameter.interval is None else "{:g} to {:g}".format(*parameter.interval)
             table.add_row(
@@ -69,9 +68,12 @@ class FitReport:
                 interval,
                 parameter.evidence,
                 "" if parameter.n is None else str(parameter.n),
-                Text("; ".join(filter(None, (parameter.source, parameter.reason)))),
             )
         console.print(table)
+        console.print()
+        console.print(Text("What each rests on:"))
+        for name, parameter in self.profile.parameters():
+            console.print(Text(f"  {name}: " + "; ".join(filter(None, (parameter.source, parameter.reason)))))
         console.print()
         console.print(self._forms())
         for line in self._notes():

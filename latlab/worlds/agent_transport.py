@@ -66,11 +66,17 @@ class AgentTransport(httpx2.AsyncBaseTransport):
     """Wraps `inner` for one agent; `toggles` holds those that were set, by name, and nothing else is touched."""
 
     def __init__(
-        self, inner: httpx2.AsyncBaseTransport, clock: Clock, toggles: Mapping[str, Any], traffic: Traffic
+        self,
+        inner: httpx2.AsyncBaseTransport,
+        clock: Clock,
+        toggles: Mapping[str, Any],
+        traffic: Traffic,
+        model: str,
     ) -> None:
         self._inner = inner
         self._clock = clock
         self._toggles = toggles
+        self._model = model
         self._traffic = traffic
         self._seen: dict[str, int] = {}
 
@@ -106,6 +112,7 @@ class AgentTransport(httpx2.AsyncBaseTransport):
     def _shaped(self, request: httpx2.Request, body: dict[str, Any], path: str) -> httpx2.Request:
         if "cache_control" in self._toggles:
             body = mark(body, PLACEMENTS[self._toggles["cache_control"]])
+        body["model"] = self._model  # the profile says which model answers, whichever the agent was written for
         headers = request.headers.copy()
         headers[CALL_HEADER] = path
         del headers["content-length"]

@@ -87,6 +87,11 @@ def failure(error: BaseException) -> Outcome:
     """The outcome of a run that raised: one line, with the place where a scenario's own error came from."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    # A client wraps what stops it; what a user can act on is our own line at the bottom.
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, (LatlabError, MockLLMError)):
+        inner = inner.__cause__
+    error = inner or error
     text = " ".join(str(error).split())
     if not isinstance(error, (LatlabError, MockLLMError)):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__

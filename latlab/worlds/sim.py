@@ -6,6 +6,7 @@ the same figures for the same study; that is tested for every scenario and every
 
 from __future__ import annotations
 
+import random
 from asyncio import CancelledError
 from functools import lru_cache
 
@@ -48,6 +49,7 @@ class PromptTooLongError(LatlabError):
 
 def run_sim(scenario: Scenario, profile: Profile, config: BenchmarkConfig, draws: Draws) -> Outcome:
     """One run of `scenario` in virtual time, in this process."""
+    random.seed(draws.uniforms("random", "")[0])  # as in warp: a scenario that draws at random does so alike
     loop = SimLoop()  # type: ignore[abstract]  # what asyncio needs without sockets and threads, and no more
     emulator = Emulator(profile, draws, loop, DefaultSpeaker(draws), warm=config.cache_start == "warm")
     client = SimClient(emulator, loop)

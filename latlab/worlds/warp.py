@@ -73,7 +73,7 @@ def run_warp_agent(
         traffic = Traffic(profile.price)
         async with _served(emulator) as transport:
             shaped = {name: getattr(config, name) for name in toggles}
-            watched = AgentTransport(transport, loop, shaped, traffic)
+            watched = AgentTransport(transport, loop, shaped, traffic, profile.model)
             async with _sdk(watched, max_retries=anthropic.DEFAULT_MAX_RETRIES) as sdk:
                 await agent(sdk, config)
                 return record_run(loop.now_us(), traffic.shown_us, traffic.tool_calls, traffic.calls)

@@ -262,11 +262,11 @@ def parse_profile(text: str, where: str) -> Profile:
         first = error.errors()[0]
         line = _line_of(text, first["loc"])
         field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ProfileError(f"{where}:{line} {field}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise ProfileError(f"{where}: {field}{line}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def _line_of(text: str, path: tuple[str | int, ...]) -> str:
-    """` line N:` of the last part of `path` that the TOML `text` has a table or a key for; nothing where it has none."""
+    """` (line N)` of the last part of `path` that the TOML `text` has a table or a key for, if it has any."""
     found = 0
     lines = [line.strip() for line in text.splitlines()]
     names = [str(part) for part in path]
@@ -277,4 +277,4 @@ def _line_of(text: str, path: tuple[str | int, ...]) -> str:
             if line in (f"[{table}]", f"[[{table}]]") or key == names[part - 1]:
                 found = number
                 break
-    return f" line {found + 1}:" if names and lines and (found or lines[0].startswith(names[0])) else ""
+    return f" (line {found + 1})" if names and lines and (found or lines[0].startswith(names[0])) else ""

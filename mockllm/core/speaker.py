@@ -1,21 +1,22 @@
 """What the model says where nobody left a script: a plausible answer that its identity determines.
 
-Where tools are offered and the turn brings no results, it calls one of them; where results came back, or there are no
+Where tools are offered and the turn brings no results, it calls one or more of them, as often as recorded; where results came back, or there are no
 tools, it answers in text.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from mockllm.core.distributions import QuantileTable
+from mockllm.core.distributions import Choice, QuantileTable
 from mockllm.core.draws import Draws
 from mockllm.core.identity import Identity
 from mockllm.core.reply import Script
 from mockllm.core.request import Request
 from mockllm.core.schema_values import Pick, schema_value
 
-__all__ = ["OUTPUT_TOKENS", "DefaultSpeaker"]
+__all__ = ["CALLS_PER_TURN", "OUTPUT_TOKENS", "DefaultSpeaker"]
 
 # Recorded Claude Code turns (claude_code_sessions.csv.gz, marot/spotter @8cc42b0, February 2026): quantiles of
 # output_tokens over the 325 of 549 rows with more than 30. The other 224 hold the count from the start of their
@@ -24,6 +25,9 @@ OUTPUT_TOKENS = QuantileTable(
     (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0),
     (61.0, 83.0, 95.0, 110.0, 134.0, 169.0, 209.0, 275.0, 355.0, 477.0, 768.0, 1093.0, 3317.0),
 )
+
+# The same turns: how many tools one calls that calls any (n = 539).
+CALLS_PER_TURN = Choice((1, 2, 3, 4, 5, 6, 8, 9), (465, 52, 13, 2, 2, 2, 2, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +39,22 @@ class DefaultSpeaker:
     def __call__(self, request: Request) -> Script:
         """The script for `request`; its output includes the tool call, if there is one."""
         identity = request.identity
-        length, chosen, *_ = self.draws.uniforms("speech", identity.path, identity.attempt)
+        length, chosen, many, _ = self.draws.uniforms("speech", identity.path, identity.attempt)
         output_tokens = max(1, round(OUTPUT_TOKENS.quantile(length)))
         if not request.tools or request.answers_tools:
             return Script(output_tokens)
-        tool = request.tools[int(chosen * len(request.tools))]
-        arguments = schema_value(tool.get("input_schema"), self._pick(identity))
-        return Script(output_tokens, [(str(tool.get("name")), arguments if isinstance(arguments, dict) else {})])
+        first = int(chosen * len(request.tools))
+        calls = range(int(CALLS_PER_TURN.quantile(many)))
+        return Script(output_tokens, [self._call(request, first + number, number) for number in calls])
 
-    def _pick(self, identity: Identity) -> Pick:
+    def _call(self, request: Request, place: int, number: int) -> tuple[str, dict[str, Any]]:
+        tool = request.tools[place % len(request.tools)]
+        arguments = schema_value(tool.get("input_schema"), self._pick(request.identity, number))
+        return str(tool.get("name")), arguments if isinstance(arguments, dict) else {}
+
+    def _pick(self, identity: Identity, number: int) -> Pick:
         def pick(place: str, count: int) -> int:
-            u = self.draws.uniforms(f"argument {place}", identity.path, identity.attempt)[0]
+            u = self.draws.uniforms(f"argument {number} {place}", identity.path, identity.attempt)[0]
             return int(u * count)
 
         return pick

@@ -80,6 +80,7 @@ class Comparison(Strict):
     pairs: int
     reason: str | None = None
     note: str | None = None
+    plausible_ratio: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
 
 
 class Assumption(Strict):
@@ -118,6 +119,7 @@ class Study(Strict):
     plausible: Loops | None
     assumptions: list[Assumption]
     artifacts: list[str]
+    scenario_kind: Literal["scenario", "benchmark", "agent"]
     failures: list[Failure]
 
 

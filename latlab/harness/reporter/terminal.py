@@ -145,7 +145,9 @@ def _ratios(arms: Sequence[Mapping[str, Any]], effects: Effects, summary: Mappin
 def _share(comparison: Mapping[str, Any]) -> str:
     """The share of plausible profiles in which the effect holds, over the range of the ratio in them."""
     share, span = _optional(comparison.get("plausible_share"), percent), comparison.get("plausible_ratio")
-    return f"{share}\n[{span[0]:.3f}, {span[1]:.3f}]" if span and comparison["verdict"] != "identical" else share
+    if comparison.get("verdict") == "identical":
+        return "–"
+    return f"{share}\n[{span[0]:.3f}, {span[1]:.3f}]" if span else share
 
 
 def _quantile(arm: Mapping[str, Any], metric: str, statistic: str) -> str:
