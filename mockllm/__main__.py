@@ -11,6 +11,8 @@ from mockllm import MockLLMError
 
 __all__ = ["app", "main"]
 
+# typer has its own copy of click in some releases and uses the installed one in others; its public error names both.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 DEFAULT_PROFILE = "claude-sonnet-5"
 
 app = typer.Typer(
@@ -53,10 +55,18 @@ def profiles(name: Annotated[str | None, typer.Argument(help="A shipped profile'
 def main() -> None:
     """Run the command; what goes wrong on purpose is one line and exit code 2."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except _UsageError as error:
+        text: str = error.format_message()  # type: ignore[attr-defined]  # click's, whichever copy
+        if text.startswith("Usage:"):  # no command was given: the help is the message
+            typer.echo(text)
+        else:
+            typer.echo(f"mockllm: {' '.join(text.split()).rstrip('.')}; see mockllm --help", err=True)
     except MockLLMError as error:
         typer.echo(f"mockllm: {error}", err=True)
-        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

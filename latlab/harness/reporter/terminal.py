@@ -146,7 +146,7 @@ def _share(comparison: Mapping[str, Any]) -> str:
     """The share of plausible profiles in which the effect holds, over the range of the ratio in them."""
     share, span = _optional(comparison.get("plausible_share"), percent), comparison.get("plausible_ratio")
     if comparison.get("verdict") == "identical":
-        return "–"
+        return "-"
     return f"{share}\n[{span[0]:.3f}, {span[1]:.3f}]" if span else share
 
 

@@ -63,7 +63,7 @@ def send(
     sent, traffic = Sent(status), Traffic(make_profile().price)
 
     async def main() -> None:
-        transport = AgentTransport(sent, StillClock(), toggles or {}, traffic)
+        transport = AgentTransport(sent, StillClock(), toggles or {}, traffic, "test-model")
         async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
             for body in bodies:
                 await client.post(url, json=body)
