@@ -31,7 +31,7 @@ from mockllm.clock.instants import (
 )
 from mockllm.core.clock import Key
 
-__all__ = ["WarpLoop"]
+__all__ = ["NoNetworkError", "WarpLoop"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

@@ -1,7 +1,7 @@
 """What the model says where nobody left a script: a plausible answer that its identity determines.
 
-Where tools are offered and the turn brings no results, it calls one or more of them, as often as recorded; where results
-came back, or there are no tools, it answers in text.
+Where tools are offered and the turn brings no results, it calls one or more of them, as often as recorded; where
+results came back, or there are no tools, it answers in text.
 """
 
 from __future__ import annotations

@@ -31,7 +31,11 @@ def test_prices_follow_the_published_multipliers(name: str) -> None:
 
 def test_a_model_that_nobody_knows_takes_over_another_s() -> None:
     assert not prior_is_known("own-model")
-    assert prior_for("own-model") == prior_for("claude-sonnet-5")
+    taken, known = prior_for("own-model"), prior_for("claude-sonnet-5")
+    assert (taken.price, taken.cache, taken.connection) == (known.price, known.cache, known.connection)
+    rate = taken.decode.tokens_per_s
+    assert (rate.value, rate.evidence) == (known.decode.tokens_per_s.value, "assumed")
+    assert rate.reason == "claude-sonnet-5's; nothing is known of this model"
 
 
 @pytest.mark.parametrize("name", profiles.shipped())

@@ -90,10 +90,10 @@ def test_a_profile_with_a_word_for_a_number_is_refused_with_the_field(tmp_path: 
     assert "max_input_tokens" in refusal(profile=str(path))
 
 
-def test_a_scenario_runs_in_sim_400_times_and_an_agent_in_warp_5_times() -> None:
+def test_a_scenario_runs_in_sim_400_times_and_an_agent_in_warp_6_times() -> None:
     scenario, agent = plan_study(Asked("simple_qa")), plan_study(Asked(AGENT))
     assert (scenario.world, scenario.runs) == ("sim", 400)
-    assert (agent.world, agent.runs) == ("warp", 5)
+    assert (agent.world, agent.runs) == ("warp", 6)
 
 
 def test_plausible_profiles_are_drawn_where_arms_are_compared_in_sim_and_nowhere_else() -> None:

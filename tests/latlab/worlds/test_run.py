@@ -63,9 +63,7 @@ def test_a_failure_of_ours_is_its_message_alone() -> None:
 def test_a_group_of_one_is_what_it_holds_and_a_deadlock_is_hopeless() -> None:
     outcome = failure(ExceptionGroup("all", [ExceptionGroup("inner", [DeadlockError("stuck")])]))
     assert (outcome.error, outcome.hopeless) == ("stuck", True)
-    several = failure(ExceptionGroup("all", [LookupError("a"), LookupError("b")])).error
-    assert several is not None
-    assert several.startswith("ExceptionGroup: all (2 sub-exceptions)")
+    assert failure(ExceptionGroup("all", [LookupError("a"), LookupError("b")])).error == "LookupError: a"
 
 
 def test_a_benchmark_finds_the_lab_of_its_own_run() -> None:

@@ -132,3 +132,30 @@ def test_the_sim_world_loads_neither_the_sdk_nor_a_server() -> None:
         check=True,
     )
     assert done.stdout == "[]\n"
+
+
+def test_what_the_api_would_refuse_is_refused_here_too() -> None:
+    async def too_long(lab: Lab) -> None:
+        chat = lab.chat()
+        chat.user(lab.text("book", 1_000_001))
+        await lab.complete(chat, expect=Script(1))
+
+    async def too_many(lab: Lab) -> None:
+        chat = lab.chat()
+        chat.user("Hello")
+        await lab.complete(chat, expect=Script(1), max_tokens=0)
+
+    profile = make_profile(max_input_tokens=1_000_000)
+    assert "prompt is too long" in str(run_sim(too_long, profile, BenchmarkConfig(), Draws(1, 0)).error)
+    assert "max_tokens=0" in str(run_sim(too_many, profile, BenchmarkConfig(), Draws(1, 0)).error)
+
+
+def test_a_scenario_that_draws_at_random_draws_alike_in_every_process() -> None:
+    import random
+
+    async def roll(lab: Lab) -> None:
+        await asyncio.sleep(random.randint(1, 1000))
+
+    first, second = (run_sim(roll, make_profile(), BenchmarkConfig(), Draws(1, 0)) for _ in range(2))
+    assert first == second
+    assert first != run_sim(roll, make_profile(), BenchmarkConfig(), Draws(1, 1))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mockllm.clock.instants import DeadlockError, EndlessError
-from mockllm.clock.warp_loop import WarpLoop
+from mockllm.clock.warp_loop import NoNetworkError, WarpLoop
 from mockllm.core.clock import Clock
 
 T = TypeVar("T")
@@ -330,3 +330,11 @@ def test_the_loop_is_a_clock() -> None:
         return [isinstance(loop, Clock), loop.now_us(), loop.time()]
 
     assert run(main) == [True, 0, 0.0]
+
+
+def test_no_name_is_resolved_in_virtual_time() -> None:
+    async def ask() -> None:
+        await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+
+    with asyncio.Runner(loop_factory=WarpLoop) as runner, pytest.raises(NoNetworkError, match="has no network"):
+        runner.run(ask())
