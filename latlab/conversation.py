@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
+from latlab import LatlabError
 from mockllm.core.distributions import Constant, Distribution
 from mockllm.core.passage import Content, Passage
 from mockllm.core.reply import Reply, Text, ToolUse
 
 __all__ = ["Chat", "Part", "Tool", "ToolCall", "ToolResult", "Turn"]
+
+
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+class ToolNameError(LatlabError):
+    """A name that no API takes for a tool."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +36,10 @@ class Tool:
     latency_s: Distribution
     result_tokens: Distribution = field(default_factory=lambda: Constant(100))
     answer: Callable[[Mapping[str, Any]], str] | None = None
+
+    def __post_init__(self) -> None:
+        if not _TOOL_NAME.fullmatch(self.name):
+            raise ToolNameError(f"Tool({self.name!r}): a tool's name is 1 to 128 letters, digits, _ and -")
 
     def definition(self) -> dict[str, Any]:
         """The tool as a request carries it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -27,7 +26,6 @@ __all__ = ["Answer", "Expect", "Lab", "ScenarioError"]
 Choice = TypeVar("Choice")
 _MAX_TOKENS = 16_384
 MOST_TOKENS = 21_333
-_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 class ScenarioError(LatlabError):
@@ -128,13 +126,11 @@ class Lab:
                 f"lab.chat(name={name!r}): this run has a chat of that name; give each a name of its own"
             )
         _check_name(name)
-        names = [tool.name for tool in tools]
-        if len(set(names)) < len(names) or not all(_TOOL_NAME.fullmatch(one) for one in names):
-            raise ScenarioError(
-                f"lab.chat(name={name!r}): its tools need names of their own, of letters, digits, _ and -, at most 128"
-            )
+        named = {tool.name: tool for tool in tools}
+        if len(named) < len(tools):
+            raise ScenarioError(f"lab.chat(name={name!r}): two of its tools have one name; give each a name of its own")
         self._chats.add(name)
-        self._tools.update({tool.name: tool for tool in tools})
+        self._tools.update(named)
         return Chat(name, system, tools)
 
     async def complete(self, chat: Chat, *, expect: Expect, max_tokens: int = _MAX_TOKENS) -> Answer:

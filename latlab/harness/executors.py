@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
+from latlab.benchmarks.shipped import scenarios_folder
 from latlab.config import BenchmarkConfig
 from latlab.harness.store import RunKey
 from latlab.harness.study import StudyError
@@ -90,7 +91,8 @@ def _world_of(plan: Plan, target: Target) -> World:
     if plan.world == "sim":
         from latlab.worlds.sim import run_sim
 
-        return run_sim
+        # The shipped scenarios draw from the lab alone, and a test holds them to it.
+        return partial(run_sim, seeded=target.file.parent != scenarios_folder())
     from latlab.worlds.warp import run_warp, run_warp_agent
 
     return partial(run_warp_agent, toggles=plan.toggles) if target.kind == "agent" else run_warp

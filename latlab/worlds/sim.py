@@ -47,9 +47,16 @@ class PromptTooLongError(LatlabError):
     """A prompt beyond the model's context window, which the API refuses."""
 
 
-def run_sim(scenario: Scenario, profile: Profile, config: BenchmarkConfig, draws: Draws) -> Outcome:
-    """One run of `scenario` in virtual time, in this process."""
-    random.seed(draws.uniforms("random", "")[0])  # as in warp: a scenario that draws at random does so alike
+def run_sim(
+    scenario: Scenario, profile: Profile, config: BenchmarkConfig, draws: Draws, *, seeded: bool = True
+) -> Outcome:
+    """One run of `scenario` in virtual time, in this process.
+
+    `seeded` gives the standard library's `random` the run's own stream, as warp does; a scenario that draws from the
+    lab alone needs none, and seeding is dear.
+    """
+    if seeded:
+        random.seed(draws.uniforms("random", "")[0])
     loop = SimLoop()  # type: ignore[abstract]  # what asyncio needs without sockets and threads, and no more
     emulator = Emulator(profile, draws, loop, DefaultSpeaker(draws), warm=config.cache_start == "warm")
     client = SimClient(emulator, loop)
@@ -124,7 +131,9 @@ class SimClient:
             prompt.breakpoints(call, size) if cached else (),
             call.max_tokens,
             call.stream,
-            counted=tokens,
+            (),
+            False,
+            tokens,
         )
 
 

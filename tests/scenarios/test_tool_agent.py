@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any
 
 from latlab import BenchmarkConfig
+from latlab.benchmarks.shipped import scenarios_folder
 
 NAME = "tool_agent"
 
@@ -66,3 +67,11 @@ def test_parallel_tools_help_only_where_a_turn_has_two(run_scenario: Any) -> Non
 def test_its_system_prompt_is_long_enough_to_be_cached(run_scenario: Any) -> None:
     marked = run_scenario(NAME, 0, BenchmarkConfig(cache_control="system")).outcome.calls[0]
     assert 1_500 < marked.write_5m_tokens < 3_000
+
+
+def test_no_shipped_scenario_draws_from_anywhere_but_the_lab() -> None:
+    # The executors do not seed `random` for them.
+    for file in scenarios_folder().glob("*.py"):
+        source = file.read_text(encoding="utf-8")
+        assert "import random" not in source
+        assert "from random" not in source
