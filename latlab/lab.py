@@ -87,7 +87,7 @@ class Lab:
         self._prices = prices
         self._chats: set[str] = set()
         self._tools: dict[str, Tool] = {}
-        self._luck: dict[tuple[str, str], float] = {}
+        self._drawn: dict[tuple[str, str], tuple[Distribution, float]] = {}
         self._send = wrap_send(config, self._exchange)
         self._fan_out = fan_out_of(config)
 
@@ -103,10 +103,10 @@ class Lab:
 
     def draw(self, distribution: Distribution, name: str, path: str = "") -> float:
         """A value of `distribution` under `name`."""
-        u = self._luck.get((name, path))
-        if u is None:
-            u = self._luck[name, path] = self.uniforms(name, path)[0]
-        return distribution.quantile(u)
+        drawn = self._drawn.get((name, path))
+        if drawn is None or drawn[0] is not distribution:
+            drawn = self._drawn[name, path] = (distribution, distribution.quantile(self.uniforms(name, path)[0]))
+        return drawn[1]
 
     def pick(self, choices: Sequence[Choice], name: str = "pick") -> Choice:
         """One of `choices`, each as likely."""
@@ -167,6 +167,7 @@ class Lab:
     async def _exchange(self, call: Call) -> Exchange:
         exchange = await self._client.send(call)
         usage, start_us = exchange.usage, exchange.start_us
+        uncached, read, write_5m, write_1h, output = usage
         self.calls.append(
             CallRecord(
                 call.path,
@@ -176,7 +177,11 @@ class Lab:
                 exchange.headers_us - start_us,
                 exchange.first_us - start_us,
                 exchange.end_us - start_us,
-                *usage,
+                uncached,
+                read,
+                write_5m,
+                write_1h,
+                output,
                 exchange.opened,
                 call.stream,
                 cost_nusd(usage, self._prices),

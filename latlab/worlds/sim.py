@@ -145,8 +145,8 @@ class _Prompt:
     def __init__(self, chat: Chat, emulator: Emulator) -> None:
         self._chat = chat
         self._counter = emulator.counter
-        self.prefix = _fixed_prefix(emulator.profile.model, chat.tools, chat.system, emulator.counter).copy()
-        self._fixed = len(self.prefix)
+        self.prefix = _fixed_prefix(emulator.profile.model, chat.tools, chat.system, emulator.counter)
+        self._fixed = len(self.prefix.blocks)
         self._sizes = [self._fixed]
         self._tokens = [self.prefix.totals[-1]]
 
@@ -160,6 +160,8 @@ class _Prompt:
     def size_after(self, turns: int) -> int:
         """Blocks of that prompt, which the prefix then holds."""
         sizes = self._sizes
+        if len(sizes) == 1:
+            self.prefix = self.prefix.copy()  # from here on the chat's own
         for turn in self._chat.turns[len(sizes) - 1 : turns]:
             for block in _blocks(turn, self._counter):
                 self.prefix.append(block)

@@ -109,7 +109,8 @@ class LognormalMixture:
             inner, median, sigma = u / self.weight, self.median_2, self.sigma_2
         else:
             inner, median, sigma = (u - self.weight) / (1.0 - self.weight), self.median_1, self.sigma_1
-        inner = min(max(inner, 2.0**-53), 1.0 - 2.0**-53)
+        if not 2.0**-53 < inner < 1.0 - 2.0**-53:
+            inner = min(max(inner, 2.0**-53), 1.0 - 2.0**-53)
         return median * exp(sigma * normal_quantile(inner))
 
 

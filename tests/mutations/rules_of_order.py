@@ -91,7 +91,7 @@ ORDER = (
         "a prompt that outlives its run",
         "a chat would go on where the one before it that began the same had ended",
         "latlab/worlds/sim.py",
-        (("emulator.counter).copy()", "emulator.counter)"),),
+        (("self.prefix = self.prefix.copy()", "pass"),),
         f"{DETERMINISM}::test_a_run_is_the_same_whatever_ran_before_it",
     ),
     Mutation(
