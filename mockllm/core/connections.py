@@ -80,8 +80,8 @@ class ConnectionPool:
             connection.idle_since_us = now_us
         else:
             self.connections.remove(connection)
-        if len(self.connections) < 2:
-            return  # nothing to expire but what has just come back
+        if reusable and len(self.connections) == 1 <= self.most_idle:
+            return  # what has just come back is all there is
         self._drop_expired(now_us / 1e6)
         idle = [held for held in self.connections if held.idle_since_us is not None]
         for surplus in idle[: max(0, len(idle) - self.most_idle)]:

@@ -55,8 +55,8 @@ ORDER = (
         (
             (
                 'return self._draws.uniforms(f"scenario:{name}", path)',
-                'self._luck[f"{len(self._luck)}", ""] = 0.0\n'
-                '        return self._draws.uniforms("scenario", path, len(self._luck))',
+                'self._drawn[f"{len(self._drawn)}", ""] = None\n'
+                '        return self._draws.uniforms("scenario", path, len(self._drawn))',
             ),
         ),
         f"{DETERMINISM}::test_more_draws_of_a_scenario_shift_none_of_its_others",
