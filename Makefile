@@ -40,10 +40,10 @@ clean:  ## remove the environment, the caches and every study but results/refere
 # quicker; plain pip remains for a machine on which that fails.
 define install
 	if uv --version >/dev/null 2>&1; then \
-		uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '$(1)'; \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '$(1)'; \
 	else \
 		{ $(BIN)/python -m pip install --quiet uv && \
-		  $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '$(1)'; } || \
+		  $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '$(1)'; } || \
 		$(BIN)/python -m pip install --quiet -c constraints.txt -e '$(1)'; \
 	fi
 endef
