@@ -91,9 +91,9 @@ def _rank_below(n: int, probability: float, error: float) -> int:
 
     Order statistic l exceeds the quantile exactly when fewer than l of the n values lie below it.
     """
+    if n <= 1:  # at a glance, and without the third of a second that the import takes
+        return int(n == 1 and 1 - probability <= error * (1 + ROUNDING))
     from scipy.special import bdtr
 
-    if n == 0:
-        return 0
     cumulative = bdtr(np.arange(n, dtype=np.float64), n, probability)
     return int(np.count_nonzero(cumulative <= error * (1 + ROUNDING)))
