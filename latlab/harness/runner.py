@@ -34,9 +34,8 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
     done = store.done()
     missing = _missing(study, done)
     total = sum(len(batch.numbers) for batch in missing)
-    earlier = [outcome_error for _, _, outcome_error in store.failures()]
-    failed = len(earlier)
-    _stop_if_all_failed(study, earlier, len(done))
+    errors = [error for _, _, error in store.failures()]
+    _stop_if_all_failed(study, errors, len(done))
     if not total:
         return
     plan = Plan(
@@ -54,12 +53,13 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
         with closing(executor(plan, missing)) as portions:
             for portion in portions:
                 finished += len(portion)
-                errors = [outcome for _, outcome in portion if outcome.error is not None]
-                if errors:
-                    failed += len(errors)
-                    _stop_if_hopeless(study, errors)
-                    unwritten.extend(portion)
-                    _stop_if_all_failed(study, [str(errors[0].error)] * failed, len(done) + finished)
+                failed = [outcome for _, outcome in portion if outcome.error is not None]
+                if failed:
+                    # What cannot end is never stored, so that the same command ends alike however often it is repeated.
+                    unwritten.extend([one for one in portion if not one[1].hopeless])
+                    errors += [str(outcome.error) for outcome in failed]
+                    _stop_if_hopeless(study, failed)
+                    _stop_if_all_failed(study, errors, len(done) + finished)
                 else:
                     unwritten.extend(portion)
                 if len(unwritten) >= _ROWS_PER_WRITE:
@@ -76,8 +76,7 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
 
 def _stop_if_hopeless(study: Study, failures: Sequence[Outcome]) -> None:
     for outcome in failures:
-        # A deadlock or a run without end is the scenario's own fault, not one run's bad luck; it is never stored, so
-        # that the same command ends the same way however often it is repeated.
+        # A deadlock or a run without end is the scenario's own fault, not one run's bad luck.
         if outcome.hopeless:
             raise StudyError(f"{study.target.given}: {outcome.error}")
 

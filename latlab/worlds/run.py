@@ -87,16 +87,20 @@ def failure(error: BaseException) -> Outcome:
     """The outcome of a run that raised: one line, with the place where a scenario's own error came from."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    # A client wraps what stops it; what a user can act on is our own line at the bottom.
-    inner: BaseException | None = error
-    while inner is not None and not isinstance(inner, (LatlabError, MockLLMError)):
-        inner = inner.__cause__
-    error = inner or error
+    error = _our_own(error) or error
     text = " ".join(str(error).split())
     if not isinstance(error, (LatlabError, MockLLMError)):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
         text += _place(error)
     return Outcome(None, (), text, isinstance(error, VirtualTimeError))
+
+
+def _our_own(error: BaseException | None) -> BaseException | None:
+    """The line of ours that a client's error was wrapped round, if any: it is what a user can act on."""
+    if error is None or isinstance(error, (LatlabError, MockLLMError)):
+        return error
+    inside = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return next(filter(None, map(_our_own, (*inside, error.__cause__ or error.__context__))), None)
 
 
 def _place(error: BaseException) -> str:

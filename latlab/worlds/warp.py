@@ -30,12 +30,11 @@ from latlab.worlds.run import Outcome, Scenario, WorldError, failure, live, reco
 from latlab.worlds.sdk_client import SdkClient
 from latlab.worlds.transport import NamingTransport
 from mockllm.clock.warp_loop import WarpLoop
-from mockllm.core.connections import SetupCost
 from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile
 from mockllm.core.speaker import DefaultSpeaker
 from mockllm.emulator.admission import Emulator
-from mockllm.server import build_app
+from mockllm.server import build_app, build_runner
 
 __all__ = ["Agent", "run_warp", "run_warp_agent"]
 
@@ -117,7 +116,7 @@ async def _served(emulator: Emulator) -> AsyncIterator[NamingTransport]:
     """The mock on a socket of its own, and the transport that reaches it."""
     with _socket_folder() as folder:
         path = str(Path(folder) / "mock")
-        app = web.AppRunner(build_app(emulator, connection_setup=False), access_log=None, handle_signals=False)
+        app = build_runner(build_app(emulator, connection_setup=False))
         await app.setup()
         try:
             try:
@@ -130,9 +129,7 @@ async def _served(emulator: Emulator) -> AsyncIterator[NamingTransport]:
             inner = httpx2.AsyncHTTPTransport(uds=path, verify=False, limits=limits)  # no TLS here
             loop = asyncio.get_running_loop()
             assert isinstance(loop, WarpLoop)
-            async with NamingTransport(
-                inner, loop, emulator.draws, SetupCost(emulator.profile.connection)
-            ) as transport:
+            async with NamingTransport(inner, loop, emulator.draws, emulator.service.setup) as transport:
                 yield transport
         finally:
             await app.cleanup()

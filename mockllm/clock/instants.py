@@ -10,7 +10,7 @@ import logging
 from typing import Any
 
 from mockllm import MockLLMError
-from mockllm.core.clock import Clock, Key
+from mockllm.core.clock import Key
 
 __all__ = [
     "MOST_CALLBACKS_PER_INSTANT",
@@ -20,7 +20,6 @@ __all__ = [
     "Gate",
     "RealClock",
     "VirtualTimeError",
-    "clock_of",
     "endless_instant",
     "endless_time",
     "finish",
@@ -103,11 +102,6 @@ class RealClock:
         future = self._loop.create_future()
         future.set_result(None)
         return future
-
-
-def clock_of(loop: asyncio.AbstractEventLoop) -> Clock:
-    """The clock of `loop`: the loop itself where it is virtual."""
-    return loop if isinstance(loop, Clock) else RealClock(loop)
 
 
 def finish(future: asyncio.Future[None]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import selectors
+import socket
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
@@ -106,10 +107,13 @@ class WarpLoop(asyncio.SelectorEventLoop):
 
     async def getaddrinfo(self, host: Any, *args: Any, **options: Any) -> Any:
         """Refused: nothing in virtual time may reach beyond this process, least of all with a key of the user's."""
-        raise NoNetworkError(
-            f"{host!r} was asked for in virtual time, which has no network; use the client that run(client, config) is "
-            "handed"
-        )
+        raise _no_network(host)
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Unix sockets only, for the same reason: an address in digits needs no name to be resolved."""
+        if sock.family != socket.AF_UNIX:
+            raise _no_network(address)
+        await super().sock_connect(sock, address)
 
     def close(self) -> None:
         super().close()
@@ -145,6 +149,13 @@ class WarpLoop(asyncio.SelectorEventLoop):
                 _deliver(job, delivered)
                 break
         return True
+
+
+def _no_network(wanted: object) -> NoNetworkError:
+    return NoNetworkError(
+        f"{wanted!r} was asked for in virtual time, which has no network; use the client that run(client, config) is "
+        "handed"
+    )
 
 
 class _Timer(asyncio.TimerHandle):

@@ -9,23 +9,17 @@ from typing import Any
 
 from mockllm.core.identity import CALL_HEADER, BadCallPathError, Identity, Occurrences, check_path
 from mockllm.core.profile import Profile
-from mockllm.core.request import Prefix, Request, TokenCounter
+from mockllm.core.request import Prefix, Request, TokenCounter, scope
 from mockllm.protocols.anthropic_body import Body, TextBlock, read_body
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.anthropic_prompt import Prompt, render
 from mockllm.protocols.anthropic_turns import answers_tools, check_tool_calls
 
-__all__ = ["DEFAULT_WORKSPACE", "RequestReader", "scope"]
+__all__ = ["RequestReader"]
 
-DEFAULT_WORKSPACE = "default"
 _VERSIONS = ("2023-06-01", "2026-10-21")
 _NO_SAMPLING = "2026-10-21"
 _SAMPLING = ("temperature", "top_p", "top_k")
-
-
-def scope(model: str, workspace: str = DEFAULT_WORKSPACE) -> str:
-    """The name under which a prompt's prefixes are kept: cache entries belong to one model and one workspace."""
-    return f"{model}\x1f{workspace}"
 
 
 @dataclass(slots=True)

@@ -24,9 +24,9 @@ def meanings(summary: Mapping[str, Any]) -> Iterator[str]:
     yield _uncertainty(summary)
     yield "p adj. is corrected for the number of arms compared within one metric; verdicts on quantiles are not."
     yield (
-        "TTFT: from sending a request to its first visible text or tool byte; without streaming it equals "
-        "the call's total. A run's TTFT is the mean over its calls. perceived: until the user sees the first text "
-        "of the final answer."
+        "TTFT: from asking for a call, waiting for a connection included, to its first visible text or tool byte; "
+        "without streaming it equals the call's total. A run's TTFT is the mean over its calls. perceived: until the "
+        "user sees the first text of the final answer."
     )
     totals = [arm["metrics"].get("total_s", {}).get(p) or {} for arm in summary["arms"] for p in _QUANTILES]
     needed = [found["needs_n"] for found in totals if found.get("value") is None and found.get("needs_n")]

@@ -14,7 +14,7 @@ from latlab.__main__ import app
 from latlab.declaration import as_settings
 from latlab.harness import shell
 from latlab.harness.planning import Asked, command_of, plan_demo, plan_study
-from latlab.harness.study import study_id
+from latlab.harness.study import StudyError, study_id
 from mockllm import MockLLMError
 
 AGENT = str(ROOT / "examples" / "own_agent.py")
@@ -218,3 +218,9 @@ def test_the_command_that_reproduces_leaves_nothing_to_a_default_that_could_chan
     asked = Asked("simple_qa")
     command = command_of(asked, plan_study(asked))
     assert command == "latlab run simple_qa --world sim --profile claude-sonnet-5 --runs 400 --seed 1"
+
+
+def test_a_profile_whose_protocol_no_world_speaks_is_refused(tmp_path: Path) -> None:
+    profile = write_profile(tmp_path / "gpt.toml", provider="openai")
+    with pytest.raises(StudyError, match="is of the provider openai"):
+        plan_study(Asked("simple_qa", profile=str(profile)))

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from latlab.stats.plausible import plausible_share
+from latlab.stats.plausible import plausible_range, plausible_share
 
 MIXED = np.array([[-0.2, -0.1], [-0.3, 0.1], [0.3, -0.1], [0.2, 0.2]])
 
@@ -33,3 +34,15 @@ def test_equal_arms_hold_where_they_are_equal_again() -> None:
 def test_no_pair_at_all_gives_no_share() -> None:
     assert plausible_share(np.full((3, 2), np.nan), -1.0) is None
     assert plausible_share(np.empty((0, 5)), -1.0) is None
+
+
+def test_the_range_is_over_profiles_and_not_over_runs() -> None:
+    means = np.linspace(-0.2, -0.1, 101)
+    noisy = means[:, None] + np.array([0.5, -0.5])  # runs scatter far more than profiles do
+    low, high = plausible_range(noisy) or (0.0, 0.0)
+    assert (low, high) == pytest.approx((np.exp(-0.195), np.exp(-0.105)))
+
+
+def test_a_profile_in_which_no_pair_finished_has_no_part_in_the_range() -> None:
+    assert plausible_range(np.array([[np.nan, np.nan], [0.0, np.nan]])) == (1.0, 1.0)
+    assert plausible_range(np.full((2, 2), np.nan)) is None

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import random
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +25,8 @@ from profiles_for_tests import make_profile
 import latlab.worlds.warp
 from latlab import Lab, Script
 from latlab.config import BenchmarkConfig
-from latlab.worlds.run import Outcome
+from latlab.worlds.run import Outcome, WorldError
+from latlab.worlds.sim import run_sim
 from latlab.worlds.warp import run_warp, run_warp_agent
 from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile
@@ -322,3 +324,49 @@ def test_the_agent_is_given_the_sdks_own_defaults() -> None:
     assert seen == [(anthropic.AsyncAnthropic, plain.max_retries, plain.timeout)]
     asyncio.run(plain.close())
     assert isinstance(plain.timeout, httpx2.Timeout)
+
+
+def test_a_fault_of_the_machine_is_no_outcome_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+
+    async def nothing(lab: Lab) -> None:
+        return None
+
+    with pytest.raises(WorldError, match=r"set TMPDIR to a short, writable folder$"):
+        run_warp(nothing, make_profile(), BenchmarkConfig(), Draws(1, 0))
+
+
+def test_a_scenario_that_draws_at_random_has_the_same_luck_in_sim_and_warp() -> None:
+    async def roll(lab: Lab) -> None:
+        chat = lab.chat()
+        chat.user("Hello")
+        await asyncio.sleep(random.random())
+        await lab.complete(chat, expect=Script(random.randint(1, 500)))
+
+    ran = [run(roll, make_profile(), BenchmarkConfig(), Draws(1, 3)) for run in (run_sim, run_warp)]
+    assert ran[0].error is None
+    assert ran[0] == ran[1]
+
+
+def test_an_agent_is_answered_by_the_profile_s_model_whichever_it_names() -> None:
+    answered = []
+
+    async def agent(client: Any, config: BenchmarkConfig) -> None:
+        told = await client.messages.create(
+            model="claude-of-another-day", max_tokens=9, messages=[{"role": "user", "content": "Hello"}]
+        )
+        answered.append(told.model)
+
+    assert run_warp_agent(agent, make_profile(), BenchmarkConfig(), Draws(1, 0)).error is None
+    assert answered == [make_profile().model]
+
+
+def test_an_agent_that_makes_a_client_of_its_own_is_told_to_use_the_one_it_is_handed() -> None:
+    async def agent(client: Any, config: BenchmarkConfig) -> None:
+        own = anthropic.AsyncAnthropic(api_key="k", base_url="http://127.0.0.1:9", max_retries=0)
+        await own.messages.create(model="m", max_tokens=9, messages=[{"role": "user", "content": "Hello"}])
+
+    outcome = run_warp_agent(agent, make_profile(), BenchmarkConfig(), Draws(1, 0))
+    assert "use the client that run(client, config) is handed" in str(outcome.error)

@@ -11,7 +11,6 @@ from mockllm.clock.instants import (
     MOST_VIRTUAL_US,
     Gate,
     RealClock,
-    clock_of,
     endless_instant,
     endless_time,
     finish,
@@ -79,13 +78,9 @@ def test_what_is_never_due_lies_past_every_run() -> None:
     assert microsecond_of(math.inf) > MOST_VIRTUAL_US
 
 
-def test_a_virtual_loop_is_its_own_clock_and_a_real_one_gets_one() -> None:
-    async def real() -> Clock:
-        return clock_of(asyncio.get_running_loop())
-
-    assert isinstance(asyncio.run(real()), RealClock)
+def test_virtual_loops_are_clocks_themselves() -> None:
     for loop in (SimLoop(), WarpLoop()):
-        assert clock_of(loop) is loop
+        assert isinstance(loop, Clock)
         loop.close()
 
 

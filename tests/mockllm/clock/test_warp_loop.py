@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mockllm.clock import warp_loop
 from mockllm.clock.instants import DeadlockError, EndlessError
 from mockllm.clock.warp_loop import NoNetworkError, WarpLoop
 from mockllm.core.clock import Clock
@@ -338,3 +339,28 @@ def test_no_name_is_resolved_in_virtual_time() -> None:
 
     with asyncio.Runner(loop_factory=WarpLoop) as runner, pytest.raises(NoNetworkError, match="has no network"):
         runner.run(ask())
+
+
+def test_an_address_in_digits_is_not_reached_in_virtual_time_either() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        async def ask() -> None:
+            await asyncio.open_connection(*server.getsockname())
+
+        with asyncio.Runner(loop_factory=WarpLoop) as runner, pytest.raises(NoNetworkError, match="has no network"):
+            runner.run(ask())
+
+
+def test_a_job_that_waits_for_a_later_one_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warp_loop, "_JOB_PATIENCE", 3)
+    opened = threading.Event()
+
+    async def both() -> list[str]:
+        loop = asyncio.get_running_loop()
+        first = loop.run_in_executor(None, lambda: opened.wait(20) and "first")
+        await loop.run_in_executor(None, lambda: None)
+        opened.set()  # reached only once the second job's result is here
+        return [str(await first)]
+
+    with asyncio.Runner(loop_factory=WarpLoop) as runner:
+        assert runner.run(both()) == ["first"]

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles_for_tests import make_profile
 
-from mockllm.core.connections import ConnectionPool, PooledConnection, SetupCost
+from mockllm.core.connections import MOST_CONNECTIONS, ConnectionPool, PooledConnection, PoolExhaustedError, SetupCost
 from mockllm.core.draws import Draws
 from mockllm.core.identity import Identity
 
@@ -168,3 +168,11 @@ async def _compare(start_us: int, schedule: list[tuple[str, int, int, bool]], mo
                 await library.release(response, reusable=reusable)
             assert len(model.connections) == len(library.pool.connections)
     assert model.opened == len(library.streams)
+
+
+def test_more_connections_than_the_client_opens_are_refused_in_one_line() -> None:
+    pool = ConnectionPool(5.0)
+    for _ in range(MOST_CONNECTIONS):
+        pool.take(0)
+    with pytest.raises(PoolExhaustedError, match=r"more than 1000 calls at once: .*; start fewer at a time$"):
+        pool.take(0)

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from profiles_for_tests import make_profile, profile_tables
+from pydantic import ValidationError
 
 from mockllm import MockLLMError
 from mockllm.core.draws import uniforms
 from mockllm.core.profile import Parameter, Profile, ProfileError, parse_profile
+from mockllm.profiles import load
 
 UNIT = st.floats(2.0**-53, 1.0 - 2.0**-53)
 NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False)
@@ -186,3 +188,25 @@ def test_adding_a_parameter_shifts_no_other() -> None:
         more, fewer = values(with_spike.plausible(1, draw)), values(without_spike.plausible(1, draw))
         assert len(fewer) == len(more) - 3
         assert fewer.items() <= more.items()
+
+
+@pytest.mark.parametrize("name", ["probability", "shift"])
+def test_a_share_beyond_1_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="must lie between 0 and 1"):
+        make_profile(**{name: 1.2})
+
+
+def test_what_lies_between_0_and_1_is_never_drawn_beyond() -> None:
+    wide = {"value": 0.0, "interval": [0.0, 0.9], "evidence": "measured", "source": "here"}
+    drawn = [Parameter.model_validate(wide).plausible(u).value for u in (0.001, 0.5, 0.97, 0.999999)]
+    assert all(0.0 <= value <= 1.0 for value in drawn)
+    assert drawn[-1] == 1.0
+
+
+def test_a_bad_field_is_told_with_its_line() -> None:
+    text = load("claude-sonnet-5")[1].decode()
+    lines = text.splitlines()
+    number = lines.index("[connection.setup_s]") + 3  # the table, its value, its evidence
+    wrong = [line.replace('"published"', '"guessed"') if n >= number else line for n, line in enumerate(lines, 1)]
+    with pytest.raises(ProfileError, match=rf"^x\.toml: connection\.setup_s\.evidence \(line {number}\): "):
+        parse_profile("\n".join(wrong), "x.toml")
