@@ -58,8 +58,7 @@ class ConnectionPool:
 
     def take(self, now_us: int) -> tuple[PooledConnection, bool]:
         """A connection for a request sent now, and whether it is new."""
-        if self.connections:
-            self._drop_expired(now_us / 1e6)
+        self._drop_expired(now_us / 1e6)
         for connection in self.connections:
             if connection.idle_since_us is not None:
                 connection.idle_since_us = None
@@ -89,7 +88,10 @@ class ConnectionPool:
 
     def _drop_expired(self, now_s: float) -> None:
         # Compared in float seconds, as the library does it, so that a tie at the very expiry falls the same way.
-        for held in self.connections.copy():
-            idle_since_us = held.idle_since_us
-            if idle_since_us is not None and now_s > idle_since_us / 1e6 + self._expiry_s:
-                self.connections.remove(held)
+        expired = [
+            held
+            for held in self.connections
+            if held.idle_since_us is not None and now_s > held.idle_since_us / 1e6 + self._expiry_s
+        ]
+        for held in expired:
+            self.connections.remove(held)

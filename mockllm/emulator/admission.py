@@ -78,9 +78,12 @@ class Emulator:
         """The answer to a request that is admitted now."""
         now_us = self.clock.now_us()
         identity = request.identity
-        if self.warm and request.breakpoints:
-            self._warm_up(request)
-        use = self.cache.read(request, now_us)
+        total = uncached = request.total_tokens
+        read = write_5m = write_1h = 0
+        if request.breakpoints:
+            if self.warm:
+                self._warm_up(request)
+            read, write_5m, write_1h, uncached = self.cache.read(request, now_us)
         script = self.scripts.get(identity.path)
         reply = compose(
             self.speak(request) if script is None else script,
@@ -89,13 +92,13 @@ class Emulator:
             request.max_tokens,
             self.counter,
         )
-        uncached = request.total_tokens - use.read_tokens
-        timeline = self.service.plan(self.draws, identity, uncached, use.read_tokens, reply.output_tokens)
+        timeline = self.service.plan(self.draws, identity, total - read, read, reply.output_tokens)
         if request.breakpoints:
             # An entry can be read from the moment the first response begins (protocol: prompt caching, visibility).
             self.cache.write(request, now_us, now_us + timeline.first_us)
-        usage = Usage(use.input_tokens, use.read_tokens, use.write_5m_tokens, use.write_1h_tokens, reply.output_tokens)
-        return Answer(identity, reply, usage, timeline, now_us)
+        return Answer(
+            identity, reply, Usage(uncached, read, write_5m, write_1h, reply.output_tokens), timeline, now_us
+        )
 
     def _warm_up(self, request: Request) -> None:
         fixed = tuple(
