@@ -96,9 +96,7 @@ class Emulator:
         if request.breakpoints:
             # An entry can be read from the moment the first response begins (protocol: prompt caching, visibility).
             self.cache.write(request, now_us, now_us + timeline.first_us)
-        return Answer(
-            identity, reply, Usage(uncached, read, write_5m, write_1h, reply.output_tokens), timeline, now_us
-        )
+        return Answer(identity, reply, Usage(uncached, read, write_5m, write_1h, reply.output_tokens), timeline, now_us)
 
     def _warm_up(self, request: Request) -> None:
         fixed = tuple(
