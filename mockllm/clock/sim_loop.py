@@ -46,10 +46,6 @@ class _Heap(simpy.Environment):
         super().__init__(initial_time=0)
         self.events = self._queue
 
-    def pass_to(self, at_us: int) -> None:
-        """Let time be `at_us`; the caller has seen that no event is due before."""
-        self._now = at_us
-
 
 class _Timer(Event):
     """A SimPy event due `delay_us` from now that calls `callback` when it fires, with no process around it."""
@@ -95,8 +91,10 @@ class SimLoop(asyncio.AbstractEventLoop):
     """
 
     def __init__(self) -> None:
-        self._env: Any = _Heap()  # its times are whole microseconds, which its types do not say
-        self._events: list[Any] = self._env.events
+        # Made for the first timer that somebody else could come before: most runs of one agent set none. Its times are
+        # whole microseconds, which its types do not say, and its own clock stands at the last timer that fired.
+        self._env: Any = None
+        self._events: list[Any] = []
         self._now_us = 0
         self._ready: deque[_Handle] = deque()
         self._gate = Gate()
@@ -130,14 +128,13 @@ class SimLoop(asyncio.AbstractEventLoop):
         ):
             if at_us > MOST_VIRTUAL_US:
                 raise endless_time(at_us)
-            self._env.pass_to(at_us)
             self._now_us = at_us
             self._here = 0
         else:
             future: asyncio.Future[None] = asyncio.Future(loop=self)
             # By way of a callback, as every timer of asyncio's own loops, so that ties fall as they do in warp.
             handle = _Handle(finish, (future,), _NO_CONTEXT, 0.0)
-            _Timer(self._env, at_us - self._now_us, lambda _: self._ready.append(handle))
+            self._set_timer(at_us, handle)
             await future
 
     def settle(self, key: Key) -> asyncio.Future[None]:
@@ -173,7 +170,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     ) -> _Handle:
         at_us = microsecond_of(when)
         handle = _Handle(callback, args, context, at_us / 1e6)
-        _Timer(self._env, max(0, at_us - self._now_us), lambda _: self._ready.append(handle))
+        self._set_timer(max(at_us, self._now_us), handle)
         return handle
 
     def call_later(  # type: ignore[override]
@@ -234,10 +231,11 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._ready.clear()
 
     def _drive(self, task: asyncio.Future[Any]) -> None:
-        ready, env, events, gate = self._ready, self._env, self._events, self._gate
+        ready, gate = self._ready, self._gate
         while not task.done():
+            events = self._events
             while events and events[0][0] <= self._now_us:
-                env.step()
+                self._env.step()
             if ready:
                 self._count(len(ready))
                 for _ in range(len(ready)):
@@ -250,6 +248,12 @@ class SimLoop(asyncio.AbstractEventLoop):
                 self._reach(events[0][0])
             else:
                 raise DeadlockError(f"deadlock at {self.time():.6f} s: nothing can wake {waiting_tasks(self)}")
+
+    def _set_timer(self, at_us: int, handle: _Handle) -> None:
+        if self._env is None:
+            self._env = _Heap()
+            self._events = self._env.events
+        _Timer(self._env, at_us - self._env.now, lambda _: self._ready.append(handle))
 
     def _reach(self, at_us: int) -> None:
         """Begin the instant `at_us`."""
