@@ -177,6 +177,13 @@ ORDER = (
         "tests/mockllm/clock/test_sim_loop.py::test_a_timer_due_at_this_instant_comes_before_the_end_of_it",
     ),
     Mutation(
+        "a timer that is counted from where SimPy's own clock stands",
+        "whoever slept while nobody else was there would wake too early the next time",
+        "mockllm/clock/sim_loop.py",
+        (("at_us - self._env.now, lambda", "at_us - self._now_us, lambda"),),
+        "tests/mockllm/clock/test_sim_loop.py::test_a_timer_is_counted_from_now_however_time_came_to_be_now",
+    ),
+    Mutation(
         "a sleep that jumps past a timer",
         "whoever was to wake meanwhile would wake late",
         "mockllm/clock/sim_loop.py",

@@ -49,6 +49,18 @@ def test_a_run_begins_at_zero_and_a_sleep_takes_no_time_but_virtual() -> None:
     assert run(main) == [0.0, 3600.000007, 3_600_000_007]
 
 
+def test_a_timer_is_counted_from_now_however_time_came_to_be_now() -> None:
+    async def main(loop: SimLoop) -> list[int]:
+        seen = []
+        for alone_until_us in (5_000_000, 10_000_000):
+            await loop.sleep_until(alone_until_us)  # nobody else is there, so no timer is set
+            await asyncio.sleep(1)
+            seen.append(loop.now_us())
+        return seen
+
+    assert run(main) == [6_000_000, 11_000_000]
+
+
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=20))
 def test_timers_fire_by_whole_microseconds_and_ties_in_the_order_of_setting(delays: list[float]) -> None:
     async def main(loop: SimLoop) -> list[tuple[int, int]]:
