@@ -19,7 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,14 +77,14 @@ def run_bare(runs: list[list[Turn]]) -> None:
         environment.run()
 
 
-def agent(environment: simpy.Environment, turns: list[Turn]) -> Iterator[simpy.Event]:
+def agent(environment: simpy.Environment, turns: list[Turn]) -> Generator[simpy.Event, None, None]:
     for turn in turns:
         yield environment.process(waits(environment, turn.call))
         for tool in turn.tools:
             yield environment.process(waits(environment, (tool,)))
 
 
-def waits(environment: simpy.Environment, times: tuple[int, ...]) -> Iterator[simpy.Event]:
+def waits(environment: simpy.Environment, times: tuple[int, ...]) -> Generator[simpy.Event, None, None]:
     for duration in times:
         yield environment.timeout(duration)
 
