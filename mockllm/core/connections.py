@@ -88,10 +88,6 @@ class ConnectionPool:
 
     def _drop_expired(self, now_s: float) -> None:
         # Compared in float seconds, as the library does it, so that a tie at the very expiry falls the same way.
-        expired = [
-            held
-            for held in self.connections
-            if held.idle_since_us is not None and now_s > held.idle_since_us / 1e6 + self._expiry_s
-        ]
-        for held in expired:
-            self.connections.remove(held)
+        for held in tuple(self.connections):
+            if held.idle_since_us is not None and now_s > held.idle_since_us / 1e6 + self._expiry_s:
+                self.connections.remove(held)
