@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import itertools
@@ -289,6 +290,24 @@ def test_a_run_that_never_ends_is_an_error_in_no_time() -> None:
         run(spinning)
     with pytest.raises(EndlessError, match="after 24 h of virtual time"):
         run(forever)
+
+
+@pytest.mark.parametrize("step_us", [0, 600_000_000])
+def test_no_coroutine_can_catch_the_end_of_a_run_that_never_ends_and_go_on(step_us: int) -> None:
+    async def sleeping(loop: SimLoop) -> None:
+        while True:
+            with contextlib.suppress(Exception):
+                await loop.sleep_until(loop.now_us() + step_us)
+
+    async def settling(loop: SimLoop) -> None:
+        while True:
+            with contextlib.suppress(Exception):
+                await loop.settle(("a", 0))
+                await loop.sleep_until(loop.now_us() + step_us)
+
+    for main in (sleeping, settling):
+        with pytest.raises(EndlessError):
+            run(main)
 
 
 def test_what_a_coroutine_raises_comes_out() -> None:
