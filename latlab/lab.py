@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -75,6 +76,7 @@ class Lab:
         draws: Draws,
         counter: TokenCounter,
         prices: tuple[Price, ...],
+        most_output_tokens: int,
     ) -> None:
         self.config = config
         self.calls: list[CallRecord] = []
@@ -85,6 +87,7 @@ class Lab:
         self._draws = draws
         self._counter = counter
         self._prices = prices
+        self._max_tokens = min(_MAX_TOKENS, most_output_tokens)
         self._chats: set[str] = set()
         self._tools: dict[str, Tool] = {}
         self._drawn: dict[tuple[str, str], tuple[Distribution, float]] = {}
@@ -133,8 +136,13 @@ class Lab:
         self._tools.update(named)
         return Chat(name, system, tools)
 
-    async def complete(self, chat: Chat, *, expect: Expect, max_tokens: int = _MAX_TOKENS) -> Answer:
-        """Ask the model for the next turn of `chat`, and append it."""
+    async def complete(self, chat: Chat, *, expect: Expect, max_tokens: int | None = None) -> Answer:
+        """Ask the model for the next turn of `chat`, and append it.
+
+        The answer is cut at `max_tokens`: by default 16,384, or the most that the model gives if that is less.
+        """
+        if max_tokens is None:
+            max_tokens = self._max_tokens
         if not chat.turns or chat.turns[-1].role != "user":
             raise ScenarioError(f"lab.complete: chat {chat.name!r} holds nothing to answer; say something by chat.user")
         if chat.unmatched:
@@ -205,5 +213,6 @@ class Lab:
         self.tool_runs += 1
         await self._clock.sleep_until(self._clock.now_us() + microseconds(tool.latency_s.quantile(latency)))
         if tool.answer is not None:
-            return ToolResult(call.id, tool.answer(call.arguments))
+            # A copy of its own: what a tool does to its arguments is no other run's business.
+            return ToolResult(call.id, tool.answer(deepcopy(call.arguments)))
         return ToolResult(call.id, self.text(call.path, tool.result_tokens.quantile(size)))

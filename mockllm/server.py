@@ -58,10 +58,15 @@ def build_app(emulator: Emulator, *, connection_setup: bool) -> web.Application:
     return app
 
 
-def build_runner(app: web.Application) -> web.AppRunner:
-    """A runner with no access log, for which a vanished client ends its handler and a stop waits for no answer."""
+def build_runner(app: web.Application, *, keepalive_s: float = 3630.0) -> web.AppRunner:
+    """A runner with no access log, for which a vanished client ends its handler and a stop waits for no answer.
+
+    It closes a connection that was idle for `keepalive_s`; the default is aiohttp's own.
+    """
     # The shortest wait there is: aiohttp takes a timeout of 0 for none.
-    return web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1e-3)
+    return web.AppRunner(
+        app, access_log=None, handler_cancellation=True, shutdown_timeout=1e-3, keepalive_timeout=keepalive_s
+    )
 
 
 class _Messages:

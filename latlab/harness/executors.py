@@ -21,6 +21,7 @@ from typing import NamedTuple, TypeAlias
 
 from latlab.benchmarks.shipped import scenarios_folder
 from latlab.config import BenchmarkConfig
+from latlab.harness.loopback import loopback_only
 from latlab.harness.store import RunKey
 from latlab.harness.study import StudyError
 from latlab.harness.targets import Target, load_target
@@ -104,9 +105,10 @@ def inline(plan: Plan, batches: Sequence[Batch]) -> Generator[Finished, None, No
     # What was loaded so far is no garbage; looking through it again and again would take a tenth of the time.
     gc.freeze()
     try:
-        for batch in batches:
-            for finished in bench.run(batch):
-                yield [finished]
+        with loopback_only():
+            for batch in batches:
+                for finished in bench.run(batch):
+                    yield [finished]
     finally:
         gc.unfreeze()
 
@@ -165,4 +167,5 @@ def _start_worker(plan: Plan) -> None:
 
 def _run_batch(batch: Batch) -> Finished:
     assert _bench is not None
-    return list(_bench.run(batch))
+    with loopback_only():
+        return list(_bench.run(batch))

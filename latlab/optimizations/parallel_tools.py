@@ -19,9 +19,12 @@ async def in_turn(jobs: Sequence[Job]) -> list[ToolResult]:
 
 
 async def at_once(jobs: Sequence[Job]) -> list[ToolResult]:
-    """All at once; the first to fail cancels the others."""
-    async with asyncio.TaskGroup() as group:
-        running = [group.create_task(_run(job)) for job in jobs]
+    """All at once; the first to fail cancels the others, and its error is what comes out, as it would one by one."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(_run(job)) for job in jobs]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return [task.result() for task in running]
 
 

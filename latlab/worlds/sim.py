@@ -40,11 +40,18 @@ from mockllm.core.request import (
 from mockllm.core.speaker import DefaultSpeaker
 from mockllm.emulator.admission import Emulator
 
-__all__ = ["PromptTooLongError", "SimClient", "run_sim"]
+__all__ = ["CallTimeoutError", "RefusedError", "SimClient", "run_sim"]
+
+_READ_TIMEOUT_US = 600_000_000
+"""The SDK's own (protocol: client behaviour)."""
 
 
-class PromptTooLongError(LatlabError):
-    """A prompt beyond the model's context window, which the API refuses."""
+class RefusedError(LatlabError):
+    """A call that the API refuses: beyond a limit of its model."""
+
+
+class CallTimeoutError(LatlabError):
+    """A call that the client gave up, since nothing came for ten minutes."""
 
 
 def run_sim(
@@ -60,7 +67,7 @@ def run_sim(
     loop = SimLoop()  # type: ignore[abstract]  # what asyncio needs without sockets and threads, and no more
     emulator = Emulator(profile, draws, loop, DefaultSpeaker(draws), warm=config.cache_start == "warm")
     client = SimClient(emulator, loop)
-    lab = Lab(config, client, loop, draws, emulator.counter, profile.price)
+    lab = Lab(config, client, loop, draws, emulator.counter, profile.price, profile.max_output_tokens)
 
     async def run() -> Outcome:
         total_us = await live(scenario, lab)
@@ -103,32 +110,48 @@ class SimClient:
             emulator.scripts[call.path] = call.script
             answer = await emulator.admit(self._request(call, identity))
             end_us = answer.end_us
-            first_us = answer.first_us if call.stream else end_us
+            headers_us = answer.first_us if call.stream else end_us
+            if headers_us - answer.admitted_us > _READ_TIMEOUT_US:
+                await loop.sleep_until(answer.admitted_us + _READ_TIMEOUT_US)
+                raise CallTimeoutError(
+                    f"{call.path}: request timed out: nothing came in {_READ_TIMEOUT_US // 1_000_000} s"
+                )
+            # A tool call that was cut leaves a stream in which nothing is to be seen.
+            first_us = headers_us if answer.reply.parts else end_us
             await loop.sleep_until(end_us)
             reusable = call.reuse_connection
+        except RefusedError:
+            reusable = call.reuse_connection  # the refusal was read to its end
+            raise
         finally:
             if connection is not None:
                 self._pool.release(connection, loop.now_us(), reusable=reusable)
             # Calls that end at one instant, answered or given up, hand over in the order of their names.
             await loop.settle(identity)
-        return Exchange(answer.reply, answer.usage, start_us, connect_us, opened, first_us, first_us, end_us)
+        return Exchange(answer.reply, answer.usage, start_us, connect_us, opened, headers_us, first_us, end_us)
 
     def _request(self, call: Call, identity: Identity) -> Request:
         prompt = self._prompts.get(call.chat.name)
         if prompt is None:
             prompt = self._prompts[call.chat.name] = _Prompt(call.chat, self._emulator)
+        profile = self._emulator.profile
         tokens = prompt.tokens_after(call.turns)
-        most = self._emulator.profile.max_input_tokens
-        if tokens > most:
-            raise PromptTooLongError(f"{call.path}: prompt is too long: {tokens} tokens > {most} maximum")
         cached = call.automatic_cache or bool(call.breakpoints)
         size = prompt.size_after(call.turns) if cached else 0
+        marks = prompt.breakpoints(call, size) if cached else ()
+        if marks and len(marks) > round(profile.cache.breakpoints.value):
+            most = round(profile.cache.breakpoints.value)
+            raise RefusedError(f"{call.path}: more blocks with cache_control than {most}: {len(marks)}")
+        if call.max_tokens > profile.max_output_tokens:
+            raise RefusedError(f"{call.path}: max_tokens: {call.max_tokens} > {profile.max_output_tokens} maximum")
+        if tokens > profile.max_input_tokens:
+            raise RefusedError(f"{call.path}: prompt is too long: {tokens} tokens > {profile.max_input_tokens} maximum")
         return Request(
             identity,
-            self._emulator.profile.model,
+            profile.model,
             prompt.prefix,
             size,
-            prompt.breakpoints(call, size) if cached else (),
+            marks,
             call.max_tokens,
             call.stream,
             (),

@@ -42,6 +42,7 @@ Agent: TypeAlias = Callable[[anthropic.AsyncAnthropic, BenchmarkConfig], Awaitab
 
 _ORIGIN = "http://localhost"  # named, never resolved: every connection goes to the run's own socket
 _NO_KEY = "mock"
+_FOREVER_S = 1e6  # the profile alone says when an idle connection ends, and that at the client
 _CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
 
 
@@ -52,7 +53,7 @@ def run_warp(scenario: Scenario, profile: Profile, config: BenchmarkConfig, draw
         emulator = _emulator(profile, config, draws, loop)
         async with _served(emulator) as transport, _sdk(transport, max_retries=0) as sdk:
             client = SdkClient(sdk, profile.model, loop, emulator.counter, emulator.scripts.__setitem__)
-            lab = Lab(config, client, loop, draws, emulator.counter, profile.price)
+            lab = Lab(config, client, loop, draws, emulator.counter, profile.price, profile.max_output_tokens)
             total_us = await live(scenario, lab)
             return record_run(total_us, lab.shown_us, lab.tool_runs, lab.calls)
 
@@ -116,7 +117,7 @@ async def _served(emulator: Emulator) -> AsyncIterator[NamingTransport]:
     """The mock on a socket of its own, and the transport that reaches it."""
     with _socket_folder() as folder:
         path = str(Path(folder) / "mock")
-        app = build_runner(build_app(emulator, connection_setup=False))
+        app = build_runner(build_app(emulator, connection_setup=False), keepalive_s=_FOREVER_S)
         await app.setup()
         try:
             try:

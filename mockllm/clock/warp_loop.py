@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextvars import Context
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 from mockllm.clock.instants import (
     MOST_CALLBACKS_PER_INSTANT,
@@ -32,7 +32,7 @@ from mockllm.clock.instants import (
 )
 from mockllm.core.clock import Key
 
-__all__ = ["NoNetworkError", "WarpLoop"]
+__all__ = ["NoChildError", "NoNetworkError", "WarpLoop", "no_network"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -42,6 +42,10 @@ _JOB_PATIENCE = 500  # polls: five seconds
 
 class NoNetworkError(VirtualTimeError):
     """A coroutine in virtual time wanted to speak to another host."""
+
+
+class NoChildError(VirtualTimeError):
+    """A coroutine in virtual time wanted to start a process, for which no clock stands still."""
 
 
 class WarpLoop(asyncio.SelectorEventLoop):
@@ -88,7 +92,7 @@ class WarpLoop(asyncio.SelectorEventLoop):
         # The parent computes when from time() + delay; to count in whole microseconds every timer is rounded here. Its
         # heap knows no order among the timers of one microsecond, so each has a serial number.
         self._serial += 1
-        timer = _Timer(microsecond_of(when) / 1e6, self._serial, callback, args, self, context)
+        timer = _Timer(max(microsecond_of(when), self._now_us) / 1e6, self._serial, callback, args, self, context)
         heapq.heappush(self._scheduled, timer)
         timer._scheduled = True  # noqa: SLF001  # as the parent marks its own
         return timer
@@ -107,13 +111,21 @@ class WarpLoop(asyncio.SelectorEventLoop):
 
     async def getaddrinfo(self, host: Any, *args: Any, **options: Any) -> Any:
         """Refused: nothing in virtual time may reach beyond this process, least of all with a key of the user's."""
-        raise _no_network(host)
+        raise no_network(host)
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Unix sockets only, for the same reason: an address in digits needs no name to be resolved."""
         if sock.family != socket.AF_UNIX:
-            raise _no_network(address)
+            raise no_network(address)
         await super().sock_connect(sock, address)
+
+    async def subprocess_exec(self, *args: Any, **options: Any) -> NoReturn:
+        """Refused: time would run on while the process works, and how far would be chance."""
+        raise _no_child()
+
+    async def subprocess_shell(self, *args: Any, **options: Any) -> NoReturn:
+        """Refused, for the same reason."""
+        raise _no_child()
 
     def close(self) -> None:
         super().close()
@@ -151,10 +163,18 @@ class WarpLoop(asyncio.SelectorEventLoop):
         return True
 
 
-def _no_network(wanted: object) -> NoNetworkError:
+def no_network(wanted: object) -> NoNetworkError:
+    """The error for whoever wants to speak to `wanted`."""
     return NoNetworkError(
         f"{wanted!r} was asked for in virtual time, which has no network; use the client that run(client, config) is "
         "handed"
+    )
+
+
+def _no_child() -> NoChildError:
+    return NoChildError(
+        "a process was started by asyncio in virtual time, which cannot wait for it; use asyncio.to_thread with "
+        "subprocess.run, and an asyncio.sleep of its latency"
     )
 
 

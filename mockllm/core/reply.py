@@ -5,14 +5,20 @@ A script names the tokens of text and the tool calls of one turn; it never says 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
+from mockllm import MockLLMError
 from mockllm.core.identity import Identity
 from mockllm.core.passage import Content, Passage
 from mockllm.core.request import TokenCounter, canonical
 
-__all__ = ["Reply", "Script", "Text", "ToolRequest", "ToolUse", "compose"]
+__all__ = ["BadArgumentsError", "Reply", "Script", "Text", "ToolRequest", "ToolUse", "compose"]
+
+
+class BadArgumentsError(MockLLMError):
+    """Arguments of a tool call that JSON cannot hold."""
 
 
 class Text(NamedTuple):
@@ -39,8 +45,15 @@ class ToolRequest(NamedTuple):
 
     @classmethod
     def of(cls, name: str, arguments: Mapping[str, Any]) -> ToolRequest:
-        """The request for `name` with `arguments`, which are not to change afterwards."""
-        return cls(name, arguments, canonical(dict(arguments)))
+        """The request for `name` with `arguments`, as they are once they went over a wire.
+
+        Raises `BadArgumentsError` where JSON cannot hold them.
+        """
+        try:
+            text = canonical(dict(arguments))
+            return cls(name, json.loads(text, parse_constant=_refuse), text)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BadArgumentsError(f"the arguments of a call of the tool {name!r}: {error}") from None
 
 
 class Script(NamedTuple):
@@ -101,6 +114,10 @@ def compose(script: Script, identity: Identity, model: str, max_tokens: int, cou
         left -= cost
         parts.append(ToolUse(f"toolu_01{name[:-3]}{number:03x}", tool, arguments, text))
     return Reply(f"msg_01{name}", model, tuple(parts), max_tokens - left, "tool_use" if asked else "end_turn")
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"JSON has no {constant}")
 
 
 def _said(text: str | None, identity: Identity, tokens: int, counter: TokenCounter) -> Content:

@@ -81,7 +81,7 @@ class _Sampler:
                 rules = _joined(self._refer(reference), rules)
             for part in parts if isinstance(parts, list) else ():
                 rules = _joined(self._resolve(part, place, depth + 1), rules)
-            if isinstance(alternatives, list):
+            if isinstance(alternatives, list) and alternatives:
                 rules = _joined(self._choose(alternatives, place, depth), rules)
             if not {"$ref", "allOf", "anyOf", "oneOf"} & set(rules):
                 return rules

@@ -60,7 +60,9 @@ def live(
     """What `scenario` returned, its lab, and the calls that the client was asked for."""
     loop = SimLoop()  # type: ignore[abstract]
     client = Echo(loop)
-    lab = Lab(BenchmarkConfig(**config), client, loop, Draws(seed, run), COUNTER, PROFILE.price)
+    lab = Lab(
+        BenchmarkConfig(**config), client, loop, Draws(seed, run), COUNTER, PROFILE.price, PROFILE.max_output_tokens
+    )
 
     async def whole() -> T:
         return await scenario(lab)
@@ -256,9 +258,8 @@ def test_a_tools_own_error_comes_out() -> None:
     with pytest.raises(KeyError):
         live(lambda lab: with_tools(lab, [ToolCall("main/turn-0/tool-0", "t", "look", {})]))
     broken = [ToolCall("main/turn-0/tool-0", "t", "look", {}), *called("look")[:1]]
-    with pytest.raises(ExceptionGroup) as raised:
+    with pytest.raises(KeyError):
         live(lambda lab: with_tools(lab, broken), parallel_tools=True)
-    assert raised.group_contains(KeyError)
 
 
 # What cannot be

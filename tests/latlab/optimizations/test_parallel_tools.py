@@ -60,9 +60,8 @@ def test_one_job_or_none_is_the_same_either_way(fan_out: FanOut) -> None:
 
 def test_the_first_to_fail_cancels_the_others() -> None:
     log: list[str] = []
-    with pytest.raises(ExceptionGroup) as raised:
+    with pytest.raises(LookupError, match="1"):  # no group: a scenario catches the same in every arm
         run(at_once, [0.3, 0.2, 0.1], log, failing=1)
-    assert raised.group_contains(LookupError, match="1")
     assert log[3:] == ["end 2", "cancelled 0"]
 
 

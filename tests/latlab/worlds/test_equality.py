@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from profiles_for_tests import make_profile
 
-from latlab import Lab, Script, Tool, ToolCall, ToolResult
+from latlab import Lab, Script, Tool, ToolCall, ToolRequest, ToolResult
 from latlab.config import BenchmarkConfig
 from latlab.harness.targets import Target, list_scenarios
 from latlab.worlds.run import Outcome
@@ -112,8 +113,10 @@ def busy_machine() -> Iterator[None]:
 @pytest.mark.slow
 def test_the_figures_are_the_same_on_a_busy_machine(sonnet: Profile) -> None:
     with busy_machine():
-        for name, config in itertools.product(sorted(SHIPPED), CONFIGS[::9]):
-            both(SHIPPED[name].run, sonnet, config, Draws(11, 0))
+        # Every configuration once, for one scenario or another and in one run or another: noise makes all of it slow.
+        for place, config in enumerate(CONFIGS):
+            name = sorted(SHIPPED)[place % len(SHIPPED)]
+            both(SHIPPED[name].run, sonnet, config, Draws(11, place % len(RUNS)))
 
 
 def test_a_shipped_target_is_a_scenario() -> None:
@@ -254,6 +257,92 @@ def test_a_cut_answer_is_the_same_answer(max_tokens: int) -> None:
     plan = [Step(output_tokens=20, tools=2, max_tokens=max_tokens), Step(max_tokens=max_tokens), Step()]
     outcome = alike(Agents([plan]), make_profile(), CACHED)
     assert outcome.calls[0].output_tokens <= max_tokens
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_an_answer_of_which_nothing_is_left_shows_nothing_before_its_end(streaming: bool) -> None:
+    async def cut(lab: Lab) -> None:
+        chat = lab.chat()
+        chat.user("Hello")
+        await lab.complete(chat, expect=Script(10, [("look", {"at": "long" * 100})]), max_tokens=20)
+
+    outcome = both(cut, make_profile(), BenchmarkConfig(streaming=streaming), Draws(1, 0))
+    assert [call.ttft_us == call.total_us for call in outcome.calls] == [True]
+
+
+@pytest.mark.parametrize("reuse", [False, True])
+@pytest.mark.parametrize(
+    ("limits", "tokens"),
+    [({"max_input_tokens": 3000}, 5000), ({"max_output_tokens": 50}, 100), ({"breakpoints": 1.0}, 3000)],
+)
+def test_a_call_that_is_refused_leaves_its_connection_and_time_as_they_were(
+    limits: dict[str, Any], tokens: int, reuse: bool
+) -> None:
+    async def refused(lab: Lab) -> None:
+        asked = lab.chat(name="a", system=lab.text("system", 200))
+        asked.user(lab.text("long", tokens))
+        with contextlib.suppress(Exception):
+            await lab.complete(asked, expect=Script(5), max_tokens=100)
+        await asyncio.sleep(1)
+        chat = lab.chat(name="b")
+        chat.user("Hello")
+        await lab.complete(chat, expect=Script(5), max_tokens=50)
+
+    config = BenchmarkConfig(cache_control="conversation", connection_reuse=reuse)
+    outcome = both(refused, make_profile(**limits), config, Draws(1, 0))
+    assert [(call.path, call.opened) for call in outcome.calls] == [("b/turn-0", not reuse)]
+
+
+@pytest.mark.parametrize("max_output_tokens", [8192, 128_000])
+def test_a_call_asks_for_no_more_than_the_model_gives(max_output_tokens: int) -> None:
+    both(SHIPPED["simple_qa"].run, make_profile(max_output_tokens=max_output_tokens), CACHED, Draws(1, 0))
+
+
+@pytest.mark.parametrize("rate", [10.0, 14.0])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_client_waits_ten_minutes_for_its_answer_to_begin(rate: float, streaming: bool) -> None:
+    given_up: list[str] = []
+
+    async def slow(lab: Lab) -> None:
+        for name in ("a", "b"):
+            chat = lab.chat(name=name)
+            chat.user("Hello")
+            try:
+                await lab.complete(chat, expect=Script(7000 if name == "a" else 5))
+            except Exception:
+                given_up.append(f"{name} {lab.now_us()}")
+
+    profile = make_profile(tokens_per_s=rate, **TIED)
+    outcome = both(slow, profile, BenchmarkConfig(streaming=streaming), Draws(1, 0))
+    assert len(given_up) == (2 if rate == 10.0 and not streaming else 0)
+    assert len(set(given_up)) <= 1
+    assert len(outcome.calls) == (1 if given_up else 2)
+
+
+def test_a_connection_is_idle_for_as_long_as_the_profile_lets_it_be() -> None:
+    profile = make_profile(idle_expiry_s=10_000.0)
+    assert [call.opened for call in alike(Agents([[Step(pause_s=4000.0), Step()]]), profile, CACHED).calls] == [1, 0]
+
+
+def test_a_tool_is_given_what_json_makes_of_its_arguments_each_time_anew() -> None:
+    seen: list[object] = []
+
+    def answer(arguments: Any) -> str:
+        seen.append(arguments.pop("at"))
+        return str(sorted(arguments))
+
+    tool = Tool("look", "Looks.", {"type": "object"}, Constant(0.25), answer=answer)
+    ask = Script(30, [ToolRequest.of("look", {"at": ("Oslo",), 1: None}), ("look", {"at": ("Oslo",), 1: None})])
+
+    async def scenario(lab: Lab) -> None:
+        chat = lab.chat(tools=[tool])
+        chat.user("Hello")
+        for _ in range(2):
+            chat.tool_results(await lab.run_tools((await lab.complete(chat, expect=ask)).tool_calls))
+        await lab.complete(chat, expect=Script(5))
+
+    both(scenario, make_profile(), BenchmarkConfig(), Draws(1, 0))
+    assert seen == [["Oslo"]] * 8
 
 
 def test_more_calls_at_once_than_a_pool_keeps_leave_the_same_connections() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mockllm.clock import warp_loop
 from mockllm.clock.instants import DeadlockError, EndlessError
-from mockllm.clock.warp_loop import NoNetworkError, WarpLoop
+from mockllm.clock.warp_loop import NoChildError, NoNetworkError, WarpLoop
 from mockllm.core.clock import Clock
 
 T = TypeVar("T")
@@ -349,6 +349,25 @@ def test_an_address_in_digits_is_not_reached_in_virtual_time_either() -> None:
 
         with asyncio.Runner(loop_factory=WarpLoop) as runner, pytest.raises(NoNetworkError, match="has no network"):
             runner.run(ask())
+
+
+@pytest.mark.parametrize("start", [asyncio.create_subprocess_exec, asyncio.create_subprocess_shell])
+def test_no_process_is_started_that_time_would_not_wait_for(start: Callable[[str], Any]) -> None:
+    with asyncio.Runner(loop_factory=WarpLoop) as runner, pytest.raises(NoChildError, match="to_thread with"):
+        runner.run(start("true"))
+
+
+@pytest.mark.parametrize("late_by_s", [0, 1])
+def test_a_timer_set_for_the_past_has_its_turn_after_those_of_now(late_by_s: float) -> None:
+    async def main(loop: WarpLoop) -> list[str]:
+        await asyncio.sleep(2)
+        fired: list[str] = []
+        loop.call_at(loop.time(), fired.append, "now")
+        loop.call_at(loop.time() - late_by_s, fired.append, "past")
+        await asyncio.sleep(1)
+        return fired
+
+    assert run(main) == ["now", "past"]
 
 
 def test_a_job_that_waits_for_a_later_one_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
