@@ -34,7 +34,7 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
     done = store.done()
     missing = _missing(study, done)
     total = sum(len(batch.numbers) for batch in missing)
-    errors = [error for _, _, error in store.failures()]
+    errors = [error for _, error in store.failures()]
     _stop_if_all_failed(study, errors, len(done))
     if not total:
         return
@@ -135,8 +135,11 @@ def samples_of(study: Study, store: Store) -> list[ArmSamples]:
 
 
 def failures_of(study: Study, store: Store) -> list[dict[str, object]]:
-    """The runs that failed, apart from the figures: arm, run and one line each."""
-    return [{"label": study.arms[arm].label, "run": run, "error": error} for arm, run, error in store.failures()]
+    """The runs that failed, apart from the figures: arm, plausible profile (0: as fitted), run and one line each."""
+    return [
+        {"label": study.arms[key.arm].label, "plausible": key.plausible, "run": key.run, "error": error}
+        for key, error in store.failures()
+    ]
 
 
 def describe(study: Study) -> str:

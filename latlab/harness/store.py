@@ -38,7 +38,12 @@ _INSERT_CALL = f"INSERT INTO calls VALUES (?, ?{', ?' * len(CallRecord._fields)}
 _NO_FIGURES = (None,) * len(RunRecord._fields)
 _EVERY_RUN = f"SELECT arm, plausible, run, error, {_RUN_FIGURES} FROM runs ORDER BY arm, plausible, run"  # noqa: S608
 _EVERY_CALL = f"SELECT arm, run, {_CALL_FIGURES} FROM calls ORDER BY arm, run, path, attempt"  # noqa: S608
-_FAILURES = "SELECT arm, run, error FROM runs WHERE plausible = 0 AND error IS NOT NULL ORDER BY arm, run"
+_FAILURES = "SELECT arm, plausible, run, error FROM runs WHERE error IS NOT NULL ORDER BY plausible, arm, run"
+# That a run failed is a figure; the words of its error may hold an address, or the time of day.
+_EVERY_RUN_WRITTEN = f"""
+SELECT arm, plausible, run, CASE WHEN error IS NOT NULL THEN 'failed' END, {_RUN_FIGURES}
+FROM runs ORDER BY arm, plausible, run
+"""  # noqa: S608
 # SQLite writes a call out in half the time that Python takes for it. A path holds neither space nor comma.
 _EVERY_CALL_WRITTEN = f"""
 SELECT printf('%d,%d,%s{",%d" * (len(CallRecord._fields) - 1)};', arm, run, {_CALL_FIGURES})
@@ -114,9 +119,10 @@ class Store:
         for arm, plausible, run, error, *figures in self._select(_EVERY_RUN):
             yield StoredRun(RunKey(arm, plausible, run), error, None if error is not None else RunRecord(*figures))
 
-    def failures(self) -> Iterator[tuple[int, int, str]]:
-        """Arm, run and one line of every run under the fitted profile that failed."""
-        yield from self._select(_FAILURES)
+    def failures(self) -> Iterator[tuple[RunKey, str]]:
+        """Every run that failed, with its one line; those under the profile as fitted first."""
+        for arm, plausible, run, error in self._select(_FAILURES):
+            yield RunKey(arm, plausible, run), error
 
     def calls(self) -> Iterator[tuple[int, int, CallRecord]]:
         """Every call with its arm and run, in canonical order."""
@@ -131,11 +137,13 @@ class Store:
     def digest(self, what: str) -> str:
         """`sha256:` of every measured figure: two machines that print the same one measured the same thing.
 
+        That a run failed counts as one; why it did does not.
+
         It covers `what` (the scenario and its arms, in words), every run in the order of arm, plausible profile and
         number, and the calls of those under the profile as fitted, by path.
         """
         hashed = sha256(what.encode())
-        for row in self._select(_EVERY_RUN):
+        for row in self._select(_EVERY_RUN_WRITTEN):
             hashed.update(repr(row).encode())
         for (written,) in self._select(_EVERY_CALL_WRITTEN):
             hashed.update(written.encode())

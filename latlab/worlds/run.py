@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -19,6 +20,7 @@ from mockllm.core.profile import Profile
 
 __all__ = ["Outcome", "RunRecord", "Scenario", "World", "WorldError", "failure", "live", "record_run"]
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _NOT_THE_USERS = tuple([package.__path__[0] for package in (asyncio, latlab, mockllm)])
 
 Scenario: TypeAlias = Callable[[Lab], Awaitable[object]]
@@ -88,7 +90,8 @@ def failure(error: BaseException) -> Outcome:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     error = _our_own(error) or error
-    text = " ".join(str(error).split())
+    # Where an object lies in memory differs from run to run, and tells nobody anything.
+    text = _ADDRESS.sub("", " ".join(str(error).split()))
     if not isinstance(error, (LatlabError, MockLLMError)):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
         text += _place(error)

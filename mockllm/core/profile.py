@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from math import exp, log
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -71,7 +72,8 @@ class Parameter(_Table):
     def plausible(self, u: float) -> Parameter:
         """The parameter at the uniform `u` of its evidence.
 
-        Evenly over a stated range; round a fitted value as two half normals whose 95 % interval is the fit's.
+        Evenly over a stated range; round a fitted value as two half normals whose 95 % interval is the fit's: of its
+        logarithm where the interval lies above 0, since twice and half are then as far, and nothing reaches 0.
         """
         if self.interval is None:
             return self
@@ -80,7 +82,11 @@ class Parameter(_Table):
             drawn = low + u * (high - low)
         else:
             z = normal_quantile(u)
-            drawn = self.value + z / _Z95 * ((high - self.value) if z > 0 else (self.value - low))
+            share, end = abs(z) / _Z95, high if z > 0 else low
+            if low > 0.0:
+                drawn = self.value * exp(share * log(end / self.value))
+            else:
+                drawn = self.value + share * (end - self.value)
             # A half normal has no end: what its interval keeps above 0, or between 0 and 1, is not drawn beyond.
             if low >= 0.0:
                 drawn = max(drawn, 0.0)

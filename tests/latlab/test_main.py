@@ -99,6 +99,7 @@ class Loops(Strict):
 
 class Failure(Strict):
     label: str
+    plausible: int
     run: int
     error: str
 

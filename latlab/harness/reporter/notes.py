@@ -52,10 +52,15 @@ def failures(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     """A heading and one line for each of the first failures; no lines where nothing failed."""
     listed = summary.get("failures") or ()
     count = max(len(listed), sum(arm["errors"] for arm in summary["arms"]))
-    lines = [f"{one['label']}, run {one['run']}: {one['error']}" for one in listed[:_FAILURES_LISTED]]
+    lines = [f"{_run_of(one)}: {one['error']}" for one in listed[:_FAILURES_LISTED]]
     if count > len(lines):
         lines.append(f"… {count - len(lines)} more" if lines else f"{count} in all; see the study's folder")
     return f"Failed runs, kept apart from every figure above ({count}):", lines
+
+
+def _run_of(failure: Mapping[str, Any]) -> str:
+    under = f", plausible profile {failure['plausible']}" if failure.get("plausible") else ""
+    return f"{failure['label']}{under}, run {failure['run']}"
 
 
 def assumptions(summary: Mapping[str, Any]) -> tuple[str, list[str]]:

@@ -177,7 +177,10 @@ def test_runs_that_fail_are_counted_and_left_out_of_their_arm_alone(study: Study
 
 def test_failures_are_listed_by_arm_and_run(study: Study, store: Store) -> None:
     carry_out(study, store, Recorded(fails=[RunKey(1, 0, 3), RunKey(0, 1, 2)]), quiet)
-    assert failures_of(study, store) == [{"label": "streaming=true", "run": 3, "error": "unlucky 3"}]
+    assert failures_of(study, store) == [
+        {"label": "streaming=true", "plausible": 0, "run": 3, "error": "unlucky 3"},
+        {"label": "baseline", "plausible": 1, "run": 2, "error": "unlucky 2"},
+    ]
 
 
 def test_an_arm_without_one_run_that_succeeded_is_an_error_with_its_first_reason(study: Study, store: Store) -> None:

@@ -112,12 +112,15 @@ def test_the_digest_covers_what_the_figures_are_of(tmp_path: Path) -> None:
     store.close()
 
 
-def test_the_digest_covers_why_a_run_failed(tmp_path: Path) -> None:
+def test_the_digest_covers_that_a_run_failed_and_not_the_words_of_its_error(tmp_path: Path) -> None:
     store = Store(tmp_path / "study.db")
-    store.add([(RunKey(0, 0, 0), Outcome(None, (), "this"))])
-    before = store.digest(WHAT)
-    store.add([(RunKey(0, 0, 0), Outcome(None, (), "that"))])
-    assert store.digest(WHAT) != before
+    nothing = store.digest(WHAT)
+    store.add([(RunKey(0, 0, 0), Outcome(None, (), "no such file, asked at 12:31"))])
+    failed = store.digest(WHAT)
+    store.add([(RunKey(0, 0, 0), Outcome(None, (), "no such file, asked at 12:32"))])
+    assert store.digest(WHAT) == failed != nothing
+    store.add([(RunKey(0, 0, 0), Outcome(RunRecord(*[0] * 8), (), None))])
+    assert store.digest(WHAT) not in (failed, nothing)
     store.close()
 
 

@@ -52,6 +52,10 @@ def test_a_failure_of_the_scenario_is_one_line_with_its_place() -> None:
     assert not outcome.hopeless
 
 
+def test_a_failure_does_not_tell_where_an_object_lies_in_memory() -> None:
+    assert failure(LatlabError(f"no {object()} here")).error == "no <object object> here"
+
+
 def test_a_failure_without_words_is_its_kind() -> None:
     assert failure(AssertionError()).error == "AssertionError"
 

@@ -196,6 +196,18 @@ def test_a_share_beyond_1_is_refused(name: str) -> None:
         make_profile(**{name: 1.2})
 
 
+@given(st.floats(1e-3, 1e3), st.floats(1e-3, 1.0), st.floats(1.0, 1e3), UNIT)
+def test_what_lies_above_0_is_never_drawn_at_0(value: float, below: float, above: float, u: float) -> None:
+    interval = (value * below, value * above)
+    assert Parameter(value=value, evidence="measured", source="t", interval=interval).plausible(u).value > 0.0
+
+
+def test_a_scale_is_drawn_by_factors() -> None:
+    parameter = Parameter(value=10.0, evidence="measured", source="t", interval=(5.0, 20.0))
+    for u in (0.6, 0.9, 0.99999):
+        assert parameter.plausible(u).value * parameter.plausible(1 - u).value == pytest.approx(100.0)
+
+
 def test_what_lies_between_0_and_1_is_never_drawn_beyond() -> None:
     wide = {"value": 0.0, "interval": [0.0, 0.9], "evidence": "measured", "source": "here"}
     drawn = [Parameter.model_validate(wide).plausible(u).value for u in (0.001, 0.5, 0.97, 0.999999)]

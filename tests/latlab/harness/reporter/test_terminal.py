@@ -124,6 +124,8 @@ def test_failures_are_listed_apart_and_counted(summary: dict[str, Any]) -> None:
     assert "cache_control=conversation, run 4: 529 [overloaded]" in text
     assert "run 5:" not in text
     assert "… 2 more" in text
+    summary["failures"][0] |= {"plausible": 12, "run": 3}
+    assert "cache_control=conversation, plausible profile 12, run 3: 529" in shown(summary)
     assert re.search(r"^cache_control=conversation +400 +7 ", text, re.MULTILINE)
 
 
