@@ -20,10 +20,10 @@ __all__ = [
     "Gate",
     "RealClock",
     "VirtualTimeError",
+    "due_us",
     "endless_instant",
     "endless_time",
     "finish",
-    "microsecond_of",
     "report_problem",
     "waiting_tasks",
 ]
@@ -110,9 +110,15 @@ def finish(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def microsecond_of(when_s: float) -> int:
-    """The whole microsecond of a loop's time; what is never due, such as infinity, falls past every run's end."""
-    return round(min(when_s, _NEVER_S) * 1e6)
+def due_us(when_s: float, now_us: int) -> int:
+    """The whole microsecond, from now on, at which a timer for a loop's time `when_s` fires.
+
+    What is never due, such as infinity, falls past every run's end. A time that lies beyond now, but by less than half
+    a microsecond, is due in the next one: whoever sets the timer again until that time has come would otherwise do so
+    for ever (anyio's cancel scopes do).
+    """
+    at_us = round(min(when_s, _NEVER_S) * 1e6)
+    return at_us if at_us > now_us else now_us + (when_s > now_us / 1e6)
 
 
 def waiting_tasks(loop: asyncio.AbstractEventLoop) -> str:

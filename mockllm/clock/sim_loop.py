@@ -24,10 +24,10 @@ from mockllm.clock.instants import (
     MOST_VIRTUAL_US,
     DeadlockError,
     Gate,
+    due_us,
     endless_instant,
     endless_time,
     finish,
-    microsecond_of,
     report_problem,
     waiting_tasks,
 )
@@ -167,9 +167,9 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> _Handle:
-        at_us = microsecond_of(when)
+        at_us = due_us(when, self._now_us)
         handle = _Handle(callback, args, context, at_us / 1e6)
-        self._set_timer(max(at_us, self._now_us), handle)
+        self._set_timer(at_us, handle)
         return handle
 
     def call_later(  # type: ignore[override]

@@ -24,10 +24,10 @@ from mockllm.clock.instants import (
     DeadlockError,
     Gate,
     VirtualTimeError,
+    due_us,
     endless_instant,
     endless_time,
     finish,
-    microsecond_of,
     waiting_tasks,
 )
 from mockllm.core.clock import Key
@@ -92,7 +92,7 @@ class WarpLoop(asyncio.SelectorEventLoop):
         # The parent computes when from time() + delay; to count in whole microseconds every timer is rounded here. Its
         # heap knows no order among the timers of one microsecond, so each has a serial number.
         self._serial += 1
-        timer = _Timer(max(microsecond_of(when), self._now_us) / 1e6, self._serial, callback, args, self, context)
+        timer = _Timer(due_us(when, self._now_us) / 1e6, self._serial, callback, args, self, context)
         heapq.heappush(self._scheduled, timer)
         timer._scheduled = True  # noqa: SLF001  # as the parent marks its own
         return timer

@@ -113,6 +113,23 @@ def test_lab_calls_are_never_tried_again_by_the_sdk(
     assert len(received) == 1
 
 
+@pytest.mark.parametrize("retries", [0, 2])
+@pytest.mark.parametrize("timeout_s", [0.01, 0.05, 0.3, 0.7])
+def test_a_call_that_the_sdk_gives_up_and_tries_again_is_given_up_in_the_end(timeout_s: float, retries: int) -> None:
+    ended: list[float] = []
+
+    async def agent(client: anthropic.AsyncAnthropic, config: BenchmarkConfig) -> None:
+        impatient = client.with_options(timeout=timeout_s, max_retries=retries)
+        with pytest.raises(anthropic.APITimeoutError):
+            await impatient.messages.create(**{**ASKED, "max_tokens": 5000})
+        ended.append(asyncio.get_running_loop().time())
+
+    slow = make_profile(tokens_per_s=1.0)
+    for _ in range(2):
+        assert run_warp_agent(agent, slow, BenchmarkConfig(), Draws(1, 0)).error is None
+    assert ended[0] == ended[1] < 10
+
+
 def test_runs_share_nothing_and_are_the_same_twice() -> None:
     assert run() == run()
     assert run(seed=2) != run()

@@ -11,10 +11,10 @@ from mockllm.clock.instants import (
     MOST_VIRTUAL_US,
     Gate,
     RealClock,
+    due_us,
     endless_instant,
     endless_time,
     finish,
-    microsecond_of,
     waiting_tasks,
 )
 from mockllm.clock.sim_loop import SimLoop
@@ -71,11 +71,18 @@ def test_a_gate_that_was_opened_lets_nobody_through_who_comes_later() -> None:
     ("when_s", "at_us"), [(0.0, 0), (1.0000004, 1_000_000), (1.0000006, 1_000_001), (0.1 + 0.2, 300_000)]
 )
 def test_a_loops_time_is_a_whole_microsecond(when_s: float, at_us: int) -> None:
-    assert microsecond_of(when_s) == at_us
+    assert due_us(when_s, 0) == at_us
 
 
 def test_what_is_never_due_lies_past_every_run() -> None:
-    assert microsecond_of(math.inf) > MOST_VIRTUAL_US
+    assert due_us(math.inf, 0) > MOST_VIRTUAL_US
+
+
+@pytest.mark.parametrize(
+    ("when_s", "at_us"), [(1.0, 2_000_000), (2.0, 2_000_000), (2.0000001, 2_000_001), (2.0000014, 2_000_001)]
+)
+def test_a_time_is_due_from_now_on_and_a_later_one_never_now(when_s: float, at_us: int) -> None:
+    assert due_us(when_s, 2_000_000) == at_us
 
 
 def test_virtual_loops_are_clocks_themselves() -> None:
