@@ -90,7 +90,7 @@ def waits(environment: simpy.Environment, times: tuple[int, ...]) -> Generator[s
 
 
 def run_study(study: Study) -> None:
-    """The lab: what `latlab run` does for a study inline, but for its two pictures and two small files."""
+    """The lab: what `latlab run` does for a planned study inline, but for its two pictures and two small files."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / study_id(study) / "study.db")
         try:

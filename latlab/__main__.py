@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ __all__ = ["app", "main"]
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 BAD_INPUT = 2
 INTERRUPTED = 130
+MOST_RUNS = 1_000_000
 
 app = typer.Typer(
     name="latlab",
@@ -75,7 +77,9 @@ def run(
     vary: Annotated[
         list[str] | None, typer.Option(help="TOGGLE=VALUE,VALUE: an arm for each, the baseline first; repeatable.")
     ] = None,
-    runs: Annotated[int | None, typer.Option(min=1, help="Paired runs an arm. [400 in sim, 6 in warp]")] = None,
+    runs: Annotated[
+        int | None, typer.Option(min=1, max=MOST_RUNS, help="Paired runs an arm. [400 in sim, 6 in warp]")
+    ] = None,
     seed: Seed = 1,
     executor: Annotated[str | None, typer.Option(help="inline or processes. [by the number of runs]")] = None,
     out: Out = "results",
@@ -135,10 +139,17 @@ def main() -> None:
     except (LatlabError, MockLLMError) as error:
         from latlab.harness.runner import InterruptedStudyError
 
-        code = _fail(str(error), INTERRUPTED if isinstance(error, InterruptedStudyError) else BAD_INPUT)
+        interrupted = isinstance(error, InterruptedStudyError)
+        if interrupted:
+            warnings.simplefilter("ignore")  # a coroutine that was cut off before its first step is no news
+        code = _fail(str(error), INTERRUPTED if interrupted else BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
+        warnings.simplefilter("ignore")
         code = _fail("interrupted; what was measured is kept, repeat the command to go on", INTERRUPTED)
-    except OSError as error:  # of files, each is told where it is opened: this is where the output goes to
+    except OSError as error:
+        if error.filename is not None:
+            sys.exit(_fail(f"{error.filename}: {error.strerror}; give another path", BAD_INPUT))
+        # Of files, each is named: this is where the output goes to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left of it, the interpreter writes as it ends
         code = _fail(f"standard output: {error.strerror}; what was measured is kept", BAD_INPUT)
     sys.exit(code or 0)

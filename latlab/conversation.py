@@ -18,8 +18,8 @@ __all__ = ["Chat", "Part", "Tool", "ToolCall", "ToolResult", "Turn"]
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
-class ToolNameError(LatlabError):
-    """A name that no API takes for a tool."""
+class ToolError(LatlabError):
+    """A tool that cannot be: its name, or how long it takes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +39,13 @@ class Tool:
 
     def __post_init__(self) -> None:
         if not _TOOL_NAME.fullmatch(self.name):
-            raise ToolNameError(f"Tool({self.name!r}): a tool's name is 1 to 128 letters, digits, _ and -")
+            raise ToolError(f"Tool({self.name!r}): a tool's name is 1 to 128 letters, digits, _ and -")
+        for field_name in ("latency_s", "result_tokens"):
+            drawn = getattr(self, field_name)
+            if not hasattr(drawn, "quantile"):
+                raise ToolError(
+                    f"Tool({self.name!r}, {field_name}={drawn!r}): no distribution; write Constant({drawn!r})"
+                )
 
     def definition(self) -> dict[str, Any]:
         """The tool as a request carries it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -63,8 +64,18 @@ class Benchmark:
 
 
 def scenario(name: str, *, summary: str) -> Callable[[Callable[[Lab], Awaitable[object]]], Scenario]:
-    """Declare an `async def f(lab)` as the scenario `name`."""
-    return lambda run: Scenario(name, summary, run)
+    """Declare an `async def f(lab)` as the scenario `name`. Raises `ConfigError` for a function that is not async."""
+
+    def declare(run: Callable[[Lab], Awaitable[object]]) -> Scenario:
+        _refuse_plain(run, f"@scenario({name!r})")
+        return Scenario(name, summary, run)
+
+    return declare
+
+
+def _refuse_plain(run: Callable[..., object], where: str) -> None:
+    if inspect.isfunction(run) and not inspect.iscoroutinefunction(run):
+        raise ConfigError(f"{where}: {run.__name__} is not async; declare it with async def")
 
 
 def benchmark(**toggles: bool | str) -> Callable[[Callable[[BenchmarkConfig], Awaitable[object]]], Benchmark]:
@@ -78,6 +89,7 @@ def benchmark(**toggles: bool | str) -> Callable[[Callable[[BenchmarkConfig], Aw
     chosen = {name: _declared(name, value) for name, value in toggles.items()}
 
     def declare(run: Callable[[BenchmarkConfig], Awaitable[object]]) -> Benchmark:
+        _refuse_plain(run, "@benchmark")
         summary = " ".join((run.__doc__ or f"what {', '.join(chosen)} do").split())
         return Benchmark(run.__name__, summary, chosen, run)
 

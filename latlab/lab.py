@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import lru_cache, partial
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from latlab import LatlabError
 from latlab.client import Call, CallRecord, Client, Exchange
@@ -18,7 +18,7 @@ from mockllm.core.draws import Draws
 from mockllm.core.identity import BadCallPathError, check_path
 from mockllm.core.passage import Content, Passage
 from mockllm.core.profile import Price
-from mockllm.core.reply import Reply, Script, Text
+from mockllm.core.reply import BadArgumentsError, Reply, Script, Text, ToolRequest
 from mockllm.core.request import TokenCounter, write_out
 from mockllm.core.usage import cost_nusd
 
@@ -49,6 +49,39 @@ class Answer(NamedTuple):
 
 Expect: TypeAlias = "Script | Callable[[Lab, Chat, str], Script]"
 """What a mock should say next: a script, or a function of the lab, the chat and the call path that makes one."""
+
+
+def _asked(expect: object, path: str) -> Callable[[Lab, Chat, str], Script]:
+    if not callable(expect):
+        raise ScenarioError(f"lab.complete, {path}: expect={expect!r} is no Script, and no function that makes one")
+    return expect
+
+
+def _sayable(script: object, path: str) -> Script:
+    """`script` where it can be said; its tool calls are as they will be once they went over a wire."""
+    if not isinstance(script, Script):
+        raise ScenarioError(f"lab.complete, {path}: expect made {script!r}, which is no Script")
+    tokens = script.output_tokens
+    if type(tokens) is not int or tokens < 0:
+        raise ScenarioError(f"lab.complete, {path}: Script(output_tokens={tokens!r}): give a whole number from 0 up")
+    for use in script.tool_uses:
+        if not isinstance(use, ToolRequest):
+            return script._replace(tool_uses=[_request(one, path) for one in script.tool_uses])
+    return script
+
+
+def _request(use: Any, path: str) -> ToolRequest:
+    if isinstance(use, ToolRequest):
+        return use
+    try:
+        name, arguments = use
+        return ToolRequest.of(name, arguments)
+    except (TypeError, ValueError):
+        raise ScenarioError(
+            f"lab.complete, {path}: {use!r} is no tool call; give a pair of its name and a table of arguments"
+        ) from None
+    except BadArgumentsError as error:
+        raise ScenarioError(f"lab.complete, {path}: {error}") from None
 
 
 @lru_cache
@@ -157,7 +190,7 @@ class Lab:
             )
         path = f"{chat.name}/turn-{chat.calls}"
         chat.calls += 1
-        script = expect if isinstance(expect, Script) else expect(self, chat, path)
+        script = _sayable(expect if isinstance(expect, Script) else _asked(expect, path)(self, chat, path), path)
         exchange = await self._send(Call(path, chat, len(chat.turns), max_tokens, script))
         reply = exchange.reply
         uses = chat.assistant(reply)

@@ -61,7 +61,10 @@ def main() -> None:
         if text.startswith("Usage:"):  # no command was given: the help is the message
             typer.echo(text)
         else:
-            typer.echo(f"mockllm: {' '.join(text.split()).rstrip('.')}; see mockllm --help", err=True)
+            path = getattr(getattr(error, "ctx", None), "command_path", "mockllm").replace(
+                "python -m mockllm", "mockllm"
+            )
+            typer.echo(f"mockllm: {' '.join(text.split()).rstrip('.')}; see {path} --help", err=True)
     except MockLLMError as error:
         typer.echo(f"mockllm: {error}", err=True)
     except (KeyboardInterrupt, typer.Abort):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def load(name_or_path: str) -> tuple[Profile, bytes]:
             raise ProfileError(_unknown(name_or_path))
     where = name_or_path if path == Path(name_or_path) else path.name
     try:
-        content = path.read_bytes()
+        content = path.read_bytes().removeprefix(BOM_UTF8)
         text = content.decode("utf-8")
     except FileNotFoundError:
         raise ProfileError(f"{where}: no such profile; the shipped ones are {', '.join(shipped())}") from None

@@ -11,7 +11,7 @@ from latlab.calibration.fitted_profile import dataset, fitted_profile, rounded_m
 from latlab.calibration.intervals import REPLICATES, fit_ttft
 from latlab.calibration.judgement import UnfittedError, judge
 from latlab.calibration.priors import OTHERWISE, model_name, prior_for, prior_is_known, prior_of
-from latlab.calibration.profile_file import profile_text, refuse_unwritable, write_profile
+from latlab.calibration.profile_file import ProfileFileError, profile_text, refuse_unwritable, write_profile
 from latlab.calibration.recording import Recording, read_recording
 from mockllm.profiles import load
 
@@ -29,6 +29,8 @@ def fit_recording(
     """
     prior = None if like is None else prior_of(load(like)[0])
     if out is not None:
+        if out.resolve() == csv.resolve():
+            raise ProfileFileError(f"{out}: is the recording itself; give --out another file")
         refuse_unwritable(out)
     recording = read_recording(csv, where)
     training, held_out = recording.split()

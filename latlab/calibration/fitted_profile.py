@@ -127,7 +127,8 @@ def _cached(fitted: _Fitted) -> Parameter:
         interval=(0.0, _rounded(fitted.model.uncached_s_per_1k * _DEAREST_CACHED, _DIGITS - 1)),
         evidence="assumed",
         source="Anthropic, prompt caching announcement (2024): .0144 against .110 s per 1k tokens",
-        reason="cached lengths do not vary in the recording; 13 % of this model's uncached cost, between free and half",
+        reason="cached lengths vary too little in the recording to tell; 13 % of this model's uncached cost, between "
+        "free and half",
     )
 
 

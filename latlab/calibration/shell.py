@@ -18,7 +18,11 @@ class WhereError(LatlabError):
 
 def fit_command(csv: Path, where: Sequence[str], out: Path | None, like: str | None, *, as_json: bool) -> None:
     """Fit, write the profile, and print what was found: one JSON object, or tables for a person."""
-    chosen = dict(map(_column_and_value, where))
+    chosen: dict[str, str] = {}
+    for column, value in map(_column_and_value, where):
+        if column in chosen:
+            raise WhereError(f"--where {column}=…: given twice; a row has one {column}, so give one value")
+        chosen[column] = value
     from latlab.calibration.command import fit_recording
 
     report = fit_recording(csv, chosen, out, like=like)

@@ -141,6 +141,8 @@ def _finished(folder: Path, heading: Mapping[str, Any]) -> dict[str, Any] | None
         summary = json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    if not isinstance(summary, dict):
+        return None
     if summary.get("digest") != heading["digest"]:
         raise StudyError(
             f"{folder / _DATABASE}: its rows are not those that {_SUMMARY} was made from; "

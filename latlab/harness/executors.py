@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -161,8 +162,17 @@ _bench: Bench | None = None
 def _start_worker(plan: Plan) -> None:
     global _bench  # a pool's worker has no other place for what it built once
     sys.stdout = sys.stderr  # what a scenario prints has no place in the object on standard output
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     _bench = Bench(plan)
     gc.freeze()  # as in `inline`
+
+
+def _end_with_the_parent() -> None:
+    """A pool tells its workers to end; a parent that was killed tells them nothing."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run_batch(batch: Batch) -> Finished:

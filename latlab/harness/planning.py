@@ -53,10 +53,10 @@ def plan_study(asked: Asked) -> Study:
     world = _world(asked.world, target)
     fixed = dict([_setting(text) for text in asked.fixed])
     if len(fixed) < len(asked.fixed):
-        raise ConfigError("--set: a toggle is set twice; give it one value, or compare several with --vary")
+        raise ConfigError(f"--set {_twice(asked.fixed)}=…: set twice; give one value, or compare several with --vary")
     varied = dict([_variation(text) for text in asked.varied])
     if len(varied) < len(asked.varied):
-        raise ConfigError("--vary: a toggle is varied twice; give all its values in one --vary")
+        raise ConfigError(f"--vary {_twice(asked.varied)}=…: varied twice; give all its values in one --vary")
     arms = _arms(target, fixed, varied)
     runs = _RUNS[world] if asked.runs is None else asked.runs
     profile, content = load(asked.profile)
@@ -126,6 +126,12 @@ def _opposite(value: bool | str) -> bool | str:
     if isinstance(value, bool):
         return not value
     return "conversation" if value == "off" else "off"
+
+
+def _twice(texts: Sequence[str]) -> str:
+    """The toggle that `texts` name more than once."""
+    names = [text.partition("=")[0] for text in texts]
+    return next(name for name in names if names.count(name) > 1)
 
 
 def _setting(text: str) -> tuple[str, bool | str]:

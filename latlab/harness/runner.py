@@ -34,7 +34,7 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
     done = store.done()
     missing = _missing(study, done)
     total = sum(len(batch.numbers) for batch in missing)
-    errors = [error for _, error in store.failures()]
+    errors = [f"{error} (kept from an earlier run; --fresh tries again)" for _, error in store.failures()]
     _stop_if_all_failed(study, errors, len(done))
     if not total:
         return

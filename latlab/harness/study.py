@@ -117,14 +117,19 @@ def study_id(study: Study) -> str:
     }
     _feed(hashed, "plan", json.dumps(plan, sort_keys=True).encode())
     _feed(hashed, "profile", study.profile_bytes)
-    for name, path in source_files(study.target):
-        try:
-            _feed(hashed, name, path.read_bytes())
-        except OSError as error:
-            raise StudyError(
-                f"{path}: cannot be read ({error.strerror}), and it belongs to the study; move it out of that folder"
-            ) from None
+    # By content where two have one name: whose folder sorts first is a matter of the machine.
+    for name, content in sorted([(name, _content(path)) for name, path in source_files(study.target)]):
+        _feed(hashed, name, content)
     return hashed.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StudyError(
+            f"{path}: cannot be read ({error.strerror}), and it belongs to the study; move it out of that folder"
+        ) from None
 
 
 def source_files(target: Target) -> list[tuple[str, Path]]:
@@ -137,8 +142,11 @@ def source_files(target: Target) -> list[tuple[str, Path]]:
     folder = target.file.parent
     for path in _under(folder):
         named.setdefault(path.resolve(), f"target/{path.relative_to(folder).as_posix()}")
-    for number, path in enumerate(target.modules):
-        named.setdefault(path.resolve(), f"import-{number}/{path.name}")
+    inside = folder.resolve()
+    for path in target.modules:
+        # What is imported from a folder that is passed over otherwise, such as build, belongs to the study too.
+        place = f"target/{path.relative_to(inside).as_posix()}" if inside in path.parents else f"import/{path.name}"
+        named.setdefault(path, place)
     return sorted([(name, path) for path, name in named.items()])
 
 

@@ -34,7 +34,7 @@ class Target:
     """Something to run. `name` is what reports call it, `given` what the user typed.
 
     `run` takes a lab, or for an agent the SDK client and the configuration; `toggles` are a benchmark's own. `file` is
-    where it is declared and `modules` what that file imported from outside its folder and every installed package.
+    where it is declared and `modules` what that file imported, installed packages apart.
     """
 
     name: str
@@ -77,6 +77,8 @@ def list_benchmarks() -> Iterator[Target]:
 
 
 def _from_file(file: Path, given: str) -> Target:
+    if file.is_dir():
+        raise TargetError(f"{given}: is a folder; give a .py file in it")
     if file.suffix != ".py" or not file.is_file():
         raise TargetError(
             f"{given}: no such file; give a .py file with a @scenario, a @benchmark or async def run(client, config)"
@@ -112,7 +114,7 @@ def _import_own(file: Path) -> tuple[ModuleType, tuple[Path, ...]]:
     before = set(sys.modules)
     # It stays on the path: a scenario may import its neighbours as late as in a run.
     sys.path.insert(0, str(file.parent))
-    return import_file(file), _imported_since(before, file.parent)
+    return import_file(file), _imported_since(before)
 
 
 def _declared(module: ModuleType, file: Path, given: str) -> Iterator[Target]:
@@ -131,14 +133,14 @@ def _is_of(function: Any, module: ModuleType) -> bool:
     return bool(function.__module__ == module.__name__)
 
 
-def _imported_since(before: set[str], folder: Path) -> tuple[Path, ...]:
-    """The files pulled in from outside `folder`, installed packages apart: they decide figures too."""
+def _imported_since(before: set[str]) -> tuple[Path, ...]:
+    """The files pulled in, installed packages apart: they decide figures too, wherever they lie."""
     prefixes = {Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)}
     paths = set()
     for name in set(sys.modules) - before:
         origin = getattr(sys.modules[name], "__file__", None)
         path = Path(origin).resolve() if origin else None
-        if path is None or path.suffix != ".py" or folder in path.parents:
+        if path is None or path.suffix != ".py":
             continue
         if "site-packages" in path.parts or any(prefix in path.parents for prefix in prefixes):
             continue

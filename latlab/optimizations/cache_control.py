@@ -56,8 +56,9 @@ def mark(body: Mapping[str, Any], placement: Placement) -> dict[str, Any]:
         marked["cache_control"] = _EPHEMERAL
     if "system" in placement.breakpoints:
         fixed = marked.get("system") or marked.get("tools")
-        if fixed:
-            fixed[-1]["cache_control"] = _EPHEMERAL
+        last = next((block for block in reversed(fixed or ()) if block.get("text") != ""), None)
+        if last is not None:
+            last["cache_control"] = _EPHEMERAL
     if "last" in placement.breakpoints:
         blocks = [block for message in marked["messages"] for block in message["content"]]
         last = next((block for block in reversed(blocks) if _markable(block)), None)

@@ -25,6 +25,7 @@ from mockllm.core.usage import cost_nusd
 __all__ = ["AgentTransport", "Traffic"]
 
 _MESSAGES = "/v1/messages"
+_COUNT = f"{_MESSAGES}/count_tokens"
 
 
 class Traffic:
@@ -81,17 +82,20 @@ class AgentTransport(httpx2.AsyncBaseTransport):
         self._seen: dict[str, int] = {}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method == "POST" and request.url.path == _COUNT:
+            return await self._inner.handle_async_request(await self._for_our_model(request))
         if request.method != "POST" or request.url.path != _MESSAGES:
             return await self._inner.handle_async_request(request)
         start_us = self._clock.now_us()
         try:
             body = json.loads(await request.aread())
             path = self._name(body)
+            shaped = self._shaped(request, body, path)
         except (AttributeError, KeyError, TypeError, ValueError):
             return await self._inner.handle_async_request(request)  # no Messages request: the server says what is wrong
         wire = Wire()
         WIRE.set(wire)
-        response = await self._inner.handle_async_request(self._shaped(request, body, path))
+        response = await self._inner.handle_async_request(shaped)
         if response.status_code == httpx2.codes.OK:
             streamed = bool(body.get("stream"))
             assert isinstance(response.stream, httpx2.AsyncByteStream)
@@ -100,6 +104,14 @@ class AgentTransport(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+    async def _for_our_model(self, request: httpx2.Request) -> httpx2.Request:
+        """A question that is no call of the model, and so has no name and no toggles."""
+        try:
+            body = {**json.loads(await request.aread()), "model": self._model}
+        except (TypeError, ValueError):
+            return request
+        return _with_body(request, request.headers.copy(), body)
 
     def _name(self, body: dict[str, Any]) -> str:
         bare = mark({key: value for key, value in body.items() if key != "stream"}, PLACEMENTS["off"])
@@ -115,13 +127,17 @@ class AgentTransport(httpx2.AsyncBaseTransport):
         body["model"] = self._model  # the profile says which model answers, whichever the agent was written for
         headers = request.headers.copy()
         headers[CALL_HEADER] = path
-        del headers["content-length"]
         if self._toggles.get("connection_reuse") is False:
             headers["connection"] = "close"
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        return httpx2.Request(
-            request.method, request.url, headers=headers, content=content, extensions=dict(request.extensions)
-        )
+        return _with_body(request, headers, body)
+
+
+def _with_body(request: httpx2.Request, headers: httpx2.Headers, body: Mapping[str, Any]) -> httpx2.Request:
+    del headers["content-length"]
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return httpx2.Request(
+        request.method, request.url, headers=headers, content=content, extensions=dict(request.extensions)
+    )
 
 
 class _Observed(httpx2.AsyncByteStream):

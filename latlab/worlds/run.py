@@ -33,7 +33,8 @@ class WorldError(LatlabError):
 class RunRecord(NamedTuple):
     """One run as it is stored: whole microseconds, counts and nano-dollars.
 
-    `perceived_us` is when the user saw the first text of the final answer, which without streaming is its end.
+    `perceived_us` is when the user saw the first text of the final answer, which without streaming is its end. A call
+    that was refused or given up has its time in the total, and no part in the counts and the cost.
     """
 
     total_us: int

@@ -165,8 +165,9 @@ class WarpLoop(asyncio.SelectorEventLoop):
 
 def no_network(wanted: object) -> NoNetworkError:
     """The error for whoever wants to speak to `wanted`."""
+    name = wanted.decode("ascii", "replace") if isinstance(wanted, bytes) else wanted
     return NoNetworkError(
-        f"{wanted!r} was asked for in virtual time, which has no network; use the client that run(client, config) is "
+        f"{name!r} was asked for in virtual time, which has no network; use the client that run(client, config) is "
         "handed"
     )
 

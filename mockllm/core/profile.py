@@ -220,8 +220,8 @@ class Profile(_Table):
     model: str
     provider: Literal["anthropic", "openai"]
     summary: str
-    max_input_tokens: int
-    max_output_tokens: int
+    max_input_tokens: int = Field(gt=0)
+    max_output_tokens: int = Field(gt=0)
     ttft: Ttft
     decode: Decode
     connection: Connection

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latlab.conversation import Chat, Tool, ToolResult, Turn
+from latlab.conversation import Chat, Tool, ToolError, ToolResult, Turn
 from mockllm.core.distributions import Constant
 from mockllm.core.passage import Passage
 from mockllm.core.reply import Reply, Text, ToolUse
@@ -66,6 +69,12 @@ def test_unmatched_is_what_one_side_has_and_the_other_lacks(asked: set[str], ans
     chat.assistant(asks(*asked))
     chat.tool_results(results(*answered))
     assert chat.unmatched == asked - answered | answered - asked
+
+
+@pytest.mark.parametrize("drawn", [{"latency_s": 1}, {"result_tokens": 100}])
+def test_a_tool_takes_distributions_and_says_how_to_write_a_number(drawn: dict[str, Any]) -> None:
+    with pytest.raises(ToolError, match=r"no distribution; write Constant\(1(00)?\)"):
+        Tool("look", "Looks.", {}, **{"latency_s": Constant(1), **drawn})
 
 
 def test_a_tool_is_defined_as_a_request_carries_it() -> None:

@@ -52,6 +52,14 @@ async def _awaited(awaitable: object) -> object:
     return await awaitable  # type: ignore[misc]
 
 
+def test_what_is_not_async_is_refused_where_it_is_declared() -> None:
+    def plain(_: object) -> None: ...
+
+    for declare in (scenario("plain", summary="a test"), benchmark(streaming=True)):
+        with pytest.raises(ConfigError, match="plain is not async; declare it with async def"):
+            declare(plain)  # type: ignore[arg-type]
+
+
 def test_a_benchmark_is_named_by_its_function_and_summarised_by_its_first_words() -> None:
     async def of_mine(config: BenchmarkConfig) -> None:
         """what

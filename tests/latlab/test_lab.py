@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -290,6 +291,27 @@ def test_an_empty_chat_has_nothing_to_be_answered() -> None:
         await lab.complete(lab.chat(), expect=Script(5))
 
     fails(scenario, "'main'.*chat.user")
+
+
+@pytest.mark.parametrize(
+    ("expect", "says"),
+    [
+        (None, "expect=None is no Script"),
+        (lambda lab, chat, path: "a text", "expect made 'a text', which is no Script"),
+        (Script(math.nan), r"Script\(output_tokens=nan\): give a whole number"),  # type: ignore[arg-type]
+        (Script(-1), r"Script\(output_tokens=-1\): give a whole number"),
+        (Script(5, ["look"]), "'look' is no tool call"),  # type: ignore[list-item]
+        (Script(5, [("look", {"at": {1, 2}})]), "of a call of the tool 'look': .*set"),
+        (Script(5, [("look", {"at": math.inf})]), "'look': JSON has no Infinity"),
+    ],
+)
+def test_what_cannot_be_said_is_refused(expect: Any, says: str) -> None:
+    async def scenario(lab: Lab) -> None:
+        chat = lab.chat(tools=[LOOK])
+        chat.user("Look")
+        await lab.complete(chat, expect=expect)
+
+    fails(scenario, f"main/turn-0.*{says}")
 
 
 def test_a_tool_call_without_its_result_is_refused_as_the_api_would() -> None:

@@ -22,7 +22,11 @@ def meanings(summary: Mapping[str, Any]) -> Iterator[str]:
     """Sentences that say how to read the tables; only those that this summary needs."""
     yield from _fastest(summary)
     yield _uncertainty(summary)
-    yield "p adj. is corrected for the number of arms compared within one metric; verdicts on quantiles are not."
+    if summary["comparisons"]:
+        yield (
+            "p adj.: paired t test of the log ratios, corrected for the number of arms compared within one metric; "
+            "verdicts on quantiles are not."
+        )
     yield (
         "TTFT: from asking for a call, waiting for a connection included, to its first visible text or tool byte; "
         "without streaming it equals the call's total. A run's TTFT is the mean over its calls. perceived: until the "
@@ -55,7 +59,7 @@ def failures(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     lines = [f"{_run_of(one)}: {one['error']}" for one in listed[:_FAILURES_LISTED]]
     if count > len(lines):
         lines.append(f"… {count - len(lines)} more" if lines else f"{count} in all; see the study's folder")
-    return f"Failed runs, kept apart from every figure above ({count}):", lines
+    return f"Failed runs, kept apart from every figure above ({count}); --fresh tries them again:", lines
 
 
 def _run_of(failure: Mapping[str, Any]) -> str:

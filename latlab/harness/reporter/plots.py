@@ -111,7 +111,7 @@ def write_forest(summary: Mapping[str, Any], path: Path) -> None:
             told = "identical" if same else figure(ratio)
             if interval and not same:
                 told = " ".join(ratio_with_interval(ratio, interval))
-            _beside(axes, row + offset, told, "" if share is None else percent(share), colour)
+            _beside(axes, row + offset, told, "" if share is None or same else percent(share), colour)
     _ratio_axis(axes, min(extent), max(extent))
     axes.set_yticks(range(len(arms)), names, color=_INK)
     axes.set_ylim(max(1, len(arms)) - 0.5, -0.5)

@@ -105,3 +105,11 @@ def test_another_profile_lends_what_the_recording_lacks(
 def test_a_place_that_cannot_be_written_is_refused_before_the_recording_is_read(tmp_path: Path) -> None:
     with pytest.raises(ProfileFileError, match="no folder"):
         fit_recording(tmp_path / "absent.csv", {}, tmp_path / "absent" / "p.toml")
+
+
+def test_a_recording_is_not_written_over(tmp_path: Path) -> None:
+    csv = tmp_path / "r.csv"
+    csv.write_text("input_tokens,ttft_s\n")
+    with pytest.raises(ProfileFileError, match="is the recording itself"):
+        fit_recording(csv, {}, tmp_path / "." / "r.csv")
+    assert csv.read_text() == "input_tokens,ttft_s\n"

@@ -39,6 +39,11 @@ def test_a_person_gets_the_table_and_the_path(
     assert "Written to p.toml" in shown
 
 
+def test_a_column_is_asked_for_once() -> None:
+    with pytest.raises(WhereError, match="--where model=…: given twice"):
+        fit_command(Path("r.csv"), ["model=A", "model=B"], None, None, as_json=False)
+
+
 @pytest.mark.parametrize("where", ["model", "=A", ""])
 def test_a_where_without_column_or_value_is_refused(where: str) -> None:
     with pytest.raises(WhereError, match="COLUMN=VALUE"):

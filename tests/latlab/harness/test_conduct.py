@@ -181,10 +181,11 @@ def test_a_row_that_was_lost_is_measured_again(again: tuple[Study, Path, dict[st
     assert carried_out(study, out)["digest"] == summary["digest"]
 
 
-def test_a_summary_that_was_cut_is_made_again(again: tuple[Study, Path, dict[str, Any]]) -> None:
+@pytest.mark.parametrize("left", ["", "[]", '{"study": "'])
+def test_a_summary_that_was_cut_is_made_again(again: tuple[Study, Path, dict[str, Any]], left: str) -> None:
     study, out, summary = again
     path = out / study_id(study) / "summary.json"
-    path.write_text(path.read_text()[:500])
+    path.write_text(left)
     assert carried_out(study, out)["arms"] == summary["arms"]
     assert json.loads(path.read_text())["digest"] == summary["digest"]
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from studies_for_tests import scenario_file, write_profile
+from studies_for_tests import environment, scenario_file, write_profile
 
 from latlab.declaration import configure
 from latlab.harness.executors import Batch, Executor, Plan, inline, processes
@@ -110,6 +112,24 @@ def test_no_run_reaches_another_host(tmp_path: Path, executor: Executor) -> None
     body = "import socket\nwith socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out: out.connect(('192.0.2.1', 9))"
     ((_, outcome),) = [one for found in executor(a_plan(tmp_path, body), BATCHES[:1]) for one in found]
     assert "has no network" in str(outcome.error)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers in /proc")
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    file = scenario_file(tmp_path / "mine", "import time\ntime.sleep(0.05)")
+    command = [sys.executable, "-m", "latlab", "run", str(file), "--runs", "5000", "--executor", "processes"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL) as parent:
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        deadline = time.monotonic() + 30
+        while len(workers := children.read_text().split()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1)  # they have begun to work
+        parent.kill()
+    assert len(workers) >= 2
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
 def test_ctrl_c_is_nothing_to_a_worker(tmp_path: Path) -> None:

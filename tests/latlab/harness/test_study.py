@@ -22,6 +22,7 @@ from latlab.harness.study import (
     study_id,
     words,
 )
+from latlab.harness.targets import load_target
 
 
 @pytest.fixture
@@ -137,6 +138,32 @@ def test_the_id_changes_with_a_helper_that_is_imported_from_outside_the_folder(f
     before = id_in_a_process(file)
     helper.write_text("TOKENS = 21\n")
     assert id_in_a_process(file) != before
+
+
+@pytest.mark.parametrize("folder", ["build", "results", ".hidden"])
+def test_the_id_changes_with_a_helper_that_is_imported_from_a_folder_otherwise_passed_over(
+    file: Path, folder: str
+) -> None:
+    helper = file.parent / folder / "odd_helper.py"
+    helper.parent.mkdir()
+    helper.write_text("TOKENS = 20\n")
+    file.write_text(f"import sys\nsys.path.append({str(helper.parent)!r})\nimport odd_helper\n" + file.read_text())
+    before = id_in_a_process(file)
+    helper.write_text("TOKENS = 21\n")
+    assert id_in_a_process(file) != before
+
+
+def test_the_id_does_not_depend_on_which_of_two_helpers_of_one_name_lies_first(tmp_path: Path) -> None:
+    named = []
+    for number, (first, second) in enumerate((("a", "b"), ("b", "a"))):
+        here = tmp_path / str(number)
+        for folder, text in ((first, "ONE = 1\n"), (second, "TWO = 2\n")):
+            (here / folder).mkdir(parents=True)
+            (here / folder / "__init__.py").touch()
+            (here / folder / "helper.py").write_text(text)
+        target = replace(load_target("simple_qa"), modules=tuple(sorted(here.glob("*/helper.py"))))
+        named.append(study_id(replace(plan_study(Asked("simple_qa", runs=1)), target=target)))
+    assert named[0] == named[1]
 
 
 def test_planning_a_file_twice_in_one_process_gives_one_id(file: Path, tmp_path: Path) -> None:

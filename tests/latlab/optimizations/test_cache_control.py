@@ -126,6 +126,13 @@ def test_each_placement_marks_what_it_says(placement: str, paths: list[str]) -> 
     assert where(ASKED, placement) == paths
 
 
+def test_an_empty_last_block_of_the_system_prompt_carries_no_marker() -> None:
+    text, empty = {"type": "text", "text": "Be brief."}, {"type": "text", "text": ""}
+    marked = mark({"system": [text, empty], "messages": []}, PLACEMENTS["system"])
+    assert [block.get("cache_control") for block in marked["system"]] == [{"type": "ephemeral"}, None]
+    assert "cache_control" not in str(mark({"system": [empty], "messages": []}, PLACEMENTS["system"]))
+
+
 def test_without_a_system_prompt_the_tools_are_what_is_fixed() -> None:
     assert where({**ASKED, "system": ""}, "system") == [".tools.1"]
     assert where({"messages": ASKED["messages"]}, "system") == []

@@ -139,10 +139,26 @@ def test_the_length_that_is_sent_is_that_of_the_new_body() -> None:
 
 
 def test_what_is_not_a_message_passes_untouched() -> None:
-    sent, traffic = send(ASKED, url="/v1/messages/count_tokens", toggles={"cache_control": "conversation"})
+    sent, traffic = send(ASKED, url="/v1/other", toggles={"cache_control": "conversation"})
     assert CALL_HEADER not in sent.requests[0].headers
     assert sent.bodies() == [ASKED]
     assert traffic.calls == []
+
+
+def test_tokens_are_counted_by_the_profiles_model_and_nothing_else_is_changed() -> None:
+    other = {**ASKED, "model": "another"}
+    sent, traffic = send(other, url="/v1/messages/count_tokens", toggles={"cache_control": "conversation"})
+    assert CALL_HEADER not in sent.requests[0].headers
+    assert sent.bodies() == [ASKED]
+    assert traffic.calls == []
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+@pytest.mark.parametrize("body", [[], {"messages": [{"role": "user", "content": [{"text": "no type"}]}]}])
+def test_what_cannot_be_read_is_left_to_the_server_to_refuse(path: str, body: Any) -> None:
+    sent, traffic = send(body, url=path, toggles={"cache_control": "conversation"}, status=400)
+    assert len(sent.requests) == 1
+    assert [call.path for call in traffic.calls] == []
 
 
 def test_an_answer_is_recorded_once_and_a_refusal_not_at_all() -> None:

@@ -10,7 +10,7 @@ from latlab.harness.reporter.notes import assumptions, failures, meanings
 def test_failures_that_are_only_counted_are_still_told(summary: dict[str, Any]) -> None:
     summary["arms"][2]["errors"] = 3
     assert failures(summary) == (
-        "Failed runs, kept apart from every figure above (3):",
+        "Failed runs, kept apart from every figure above (3); --fresh tries them again:",
         ["3 in all; see the study's folder"],
     )
 

@@ -120,7 +120,7 @@ def test_failures_are_listed_apart_and_counted(summary: dict[str, Any]) -> None:
         {"label": "cache_control=conversation", "run": run, "error": "529 [overloaded]"} for run in range(7)
     ]
     text = shown(summary)
-    assert "Failed runs, kept apart from every figure above (7):" in text
+    assert "Failed runs, kept apart from every figure above (7); --fresh tries them again:" in text
     assert "cache_control=conversation, run 4: 529 [overloaded]" in text
     assert "run 5:" not in text
     assert "… 2 more" in text
