@@ -6,13 +6,14 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from latlab.calibration.estimation import BOUNDS
 from latlab.calibration.fit_report import FitReport, error_line
 from latlab.calibration.fitted_profile import dataset, fitted_profile, rounded_model
 from latlab.calibration.intervals import REPLICATES, fit_ttft
 from latlab.calibration.judgement import UnfittedError, judge
 from latlab.calibration.priors import OTHERWISE, model_name, prior_for, prior_is_known, prior_of
 from latlab.calibration.profile_file import ProfileFileError, profile_text, refuse_unwritable, write_profile
-from latlab.calibration.recording import Recording, read_recording
+from latlab.calibration.recording import Recording, RecordingError, read_recording
 from mockllm.profiles import load
 
 __all__ = ["fit_recording"]
@@ -36,6 +37,11 @@ def fit_recording(
     training, held_out = recording.split()
     fit = fit_ttft(training, replicates)
     model = rounded_model(fit.chosen.model)
+    if model.uncached_s_per_1k <= BOUNDS["uncached_s_per_1k"][0]:
+        raise RecordingError(
+            f"{csv}: TTFT does not grow with the uncached part of the prompt in these rows, so they show no cost of a "
+            "token; record prompts of more different lengths"
+        )
     error = judge(model, held_out)
     chosen = prior or prior_for(model_name(recording.model))
     profile = fitted_profile(fit, model, recording, training, chosen)

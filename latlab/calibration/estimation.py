@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from latlab.calibration.recording import Recording
 from latlab.calibration.ttft_model import TtftModel
 
-__all__ = ["CACHED_SHARE", "FORMS", "Estimate", "Form", "choose", "estimate", "theil_sen"]
+__all__ = ["BOUNDS", "CACHED_SHARE", "FORMS", "Estimate", "Form", "choose", "estimate", "theil_sen"]
 
 Floats = NDArray[np.float64]
 Family = Literal["shifted_lognormal", "lognormal_mixture"]
@@ -32,7 +32,7 @@ CACHED_SHARE = 0.0144 / 0.110
 # second component is the slower and wider one, and a spike strikes at most every other request: otherwise the parts
 # of the model could change places. `bend` is the quadratic term as a share of the slope over the longest prompt;
 # above -1/2 TTFT grows with length everywhere. `widening` is the ratio of the second sigma to the first.
-_BOUNDS = {
+BOUNDS = {
     "intercept_s": (0.0, 1e3, 0.05),
     "uncached_s_per_1k": (1e-6, 1e2, 0.02),
     "bend": (-0.49, 1e2, 0.1),
@@ -130,7 +130,7 @@ def estimate(recording: Recording, form: Form, starts: Sequence[Floats], weights
     rows = recording.rows(kept)
     counts = np.ones(len(rows)) if weights is None else weights[kept]
 
-    scale = np.array([_BOUNDS[name][2] for name in form.names])
+    scale = np.array([BOUNDS[name][2] for name in form.names])
     bounds = [(low / step, high / step) for (low, high), step in zip(map(_range, form.names), scale, strict=True)]
 
     def loss(scaled: Floats) -> float:
@@ -208,5 +208,5 @@ def _point(form: Form, values: dict[str, float]) -> Floats:
 
 
 def _range(name: str) -> tuple[float, float]:
-    low, high, _ = _BOUNDS[name]
+    low, high, _ = BOUNDS[name]
     return (log(low), log(high)) if name in _ON_A_LOG_SCALE else (low, high)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import isclose
 
-from latlab.calibration.estimation import Form
+from latlab.calibration.estimation import BOUNDS, Form
 from latlab.calibration.intervals import Fit, Intervals
 from latlab.calibration.priors import DATASETS, Prior, model_name
 from latlab.calibration.recording import Recording
@@ -15,6 +16,7 @@ __all__ = ["dataset", "fitted_profile", "rounded_model"]
 
 _DIGITS = 4  # of a value; an interval, which a bootstrap knows less well, has one less
 _IDENTIFIED_K = 1.0  # an intercept is measured where prompts of at most a thousand tokens were recorded
+_BOUND_TEXTS = ("the least that the fit allows", "the most that the fit allows")
 _DEAREST_CACHED = 0.5  # of the cost of an uncached token: the upper end of what is assumed where nothing is known
 
 
@@ -65,15 +67,32 @@ class _Fitted:
     n: int
 
     def measured(self, name: str, reason: str = "") -> Parameter:
+        """The parameter `name` as fitted. One whose interval is all that the fit allows was not found, but assumed."""
         value = float(getattr(self.model, name))
+        ends = [self._is_bound(name, end) for end in (0, 1)]
+        bounds = " and ".join([text for text, is_bound in zip(_BOUND_TEXTS, ends, strict=True) if is_bound])
+        said = [reason] if reason else []
+        if all(ends):
+            said = ["the rows do not tell it: every value that the fit allows lies within the interval"]
+        elif bounds:
+            said.append(f"the interval ends at {bounds}")
         return Parameter(
             value=value,
             interval=self.interval(name),
-            evidence="measured",
+            evidence="assumed" if all(ends) else "measured",
             source=self.source,
             n=self.n,
-            reason=reason,
+            reason="; ".join(said),
         )
+
+    def _is_bound(self, name: str, end: int) -> bool:
+        """Whether the interval ends where the optimiser had to stop."""
+        if name == "sigma_2":  # its bound is the first sigma, whatever that is
+            return end == 0 and self.model.sigma_2 <= self.model.sigma
+        if name not in BOUNDS:
+            return False
+        found = self.interval(name)[end]
+        return isclose(found, BOUNDS[name][end], rel_tol=1e-3, abs_tol=1e-9)
 
     def interval(self, name: str) -> tuple[float, float]:
         """Rounded, and never beside the value: the percentiles of a small bootstrap can miss its own estimate."""

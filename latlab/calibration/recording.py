@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import math
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ __all__ = ["Recording", "RecordingError", "read_recording", "strata"]
 
 Floats = NDArray[np.float64]
 _REQUIRED = ("input_tokens", "ttft_s")
+_NUMBER = re.compile(
+    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+)  # float() takes 1_000, and digits of every script
 _NEEDED_ROWS = 24  # a third is held out; 16 are left for the seven or eight parameters of a form
 _NEEDED_LENGTHS = 3  # a curve cannot be told from a line by fewer
 _SAME_LENGTH = 1.1  # lengths within this ratio count as one
@@ -109,6 +113,9 @@ def _parse(table: csv.DictReader[str], path: str, where: Mapping[str, str]) -> R
         columns = list(table.fieldnames or ())
     except csv.Error as error:
         raise RecordingError(f"{path}, line 1: not CSV: {error}") from None
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise RecordingError(f"{path}, line 1: the column {twice} is there twice; leave one of them out")
     for name in _REQUIRED:
         if name not in columns:
             raise RecordingError(
@@ -189,10 +196,7 @@ def _number(row: dict[str, str], name: str, path: str, line: int) -> float | Non
     text = (row.get(name) or "").strip()
     if not text:
         return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not 0.0 <= value < math.inf:
         raise RecordingError(
             f"{path}, line {line}, {name}: {text[:40]!r} is not a number from 0 up; mend it or leave it blank"

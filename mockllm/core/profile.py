@@ -127,6 +127,9 @@ class Residual(_Table):
 
     `shifted_lognormal`: shift + (1 - shift) * LogN(0, sigma), median 1. `lognormal_mixture`: LogN(0, sigma) and, with
     probability `weight`, ratio_2 * LogN(0, sigma_2). The fit chooses the family by AIC.
+
+    Shift and sigma trade off along one spread, which is what a recording shows: sigma's interval holds at the shift's
+    own value, and where another shift is drawn, sigma is drawn as what leaves the spread as it is.
     """
 
     family: Literal["shifted_lognormal", "lognormal_mixture"]
@@ -255,7 +258,19 @@ def _plausible(table: TableT, prefix: str, key: str) -> TableT:
             drawn[name] = value.plausible(uniforms(f"plausible\x1f{key}\x1f{prefix}{name}")[0])
         elif isinstance(value, BaseModel):
             drawn[name] = _plausible(value, f"{prefix}{name}.", key)
-    return table.model_copy(update=drawn)
+    plausible = table.model_copy(update=drawn)
+    if isinstance(table, Residual):
+        assert isinstance(plausible, Residual)
+        return plausible.model_copy(update={"sigma": _of_one_spread(table, plausible)})
+    return plausible
+
+
+def _of_one_spread(fitted: Residual, drawn: Residual) -> Parameter:
+    """The sigma that has at the drawn shift the spread of the drawn sigma at the fitted one."""
+    if fitted.shift is None or drawn.shift is None or drawn.shift.value >= 1.0:
+        return drawn.sigma
+    tail = (1.0 - fitted.shift.value) / (1.0 - drawn.shift.value)
+    return drawn.sigma.model_copy(update={"value": drawn.sigma.value * tail})
 
 
 def parse_profile(text: str, where: str) -> Profile:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from latlab.calibration.command import fit_recording
 from latlab.calibration.fit_report import FitReport
 from latlab.calibration.profile_file import ProfileFileError
-from latlab.calibration.recording import Recording
+from latlab.calibration.recording import Recording, RecordingError
 from latlab.calibration.ttft_model import TtftModel
 from mockllm import profiles
 from mockllm.core.profile import ProfileError, parse_profile
@@ -113,3 +114,12 @@ def test_a_recording_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(ProfileFileError, match="is the recording itself"):
         fit_recording(csv, {}, tmp_path / "." / "r.csv")
     assert csv.read_text() == "input_tokens,ttft_s\n"
+
+
+def test_a_recording_in_which_longer_prompts_are_no_slower_shows_no_cost_of_a_token(
+    record: Recorder, spiky: TtftModel, write_csv: Callable[[Recording], Path]
+) -> None:
+    recording = record(spiky, 30)
+    falling = write_csv(replace(recording, ttft_s=recording.ttft_s[::-1].copy()))
+    with pytest.raises(RecordingError, match="TTFT does not grow"):
+        fit_recording(falling, {}, None, replicates=2)

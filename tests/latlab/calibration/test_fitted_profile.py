@@ -59,6 +59,36 @@ def test_the_form_decides_which_parameters_there_are(record: Recorder, spiky: Tt
     assert (bare.uncached_s_per_1k2, bare.spike, bare.residual.ratio_2) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("interval", "evidence", "told"),
+    [
+        ((0.1, 0.5), "measured", ""),
+        ((0.0, 0.5), "measured", "the interval ends at the least that the fit allows"),
+        ((0.1, 0.9), "measured", "the interval ends at the most that the fit allows"),
+        ((0.0, 0.9), "assumed", "the rows do not tell it: every value that the fit allows lies within the interval"),
+    ],
+)
+def test_an_interval_that_ends_where_the_fit_had_to_stop_says_so(
+    interval: tuple[float, float], evidence: str, told: str, record: Recorder, spiky: TtftModel
+) -> None:
+    model = replace(spiky, shift=0.3)
+    intervals = {field.name: (getattr(model, field.name),) * 2 for field in fields(TtftModel)} | {"shift": interval}
+    estimate = Estimate(LINE, model, np.zeros(0), 0.0)
+    recording = record(model, 30)
+    fit = Fit(estimate, intervals, [estimate])
+    shift = fitted_profile(fit, model, recording, recording, prior_for("own-model")).ttft.residual.shift
+    assert shift is not None
+    assert (shift.evidence, shift.reason, shift.interval) == (evidence, told, interval)
+
+
+def test_a_second_component_that_is_no_wider_than_the_first_says_so(record: Recorder, spiky: TtftModel) -> None:
+    model = replace(spiky, sigma=0.1, weight=0.1, ratio_2=1.5, sigma_2=0.1)
+    mixture = Form("lognormal_mixture", spikes=False, curved=False)
+    sigma_2 = profile_of(model, record(model, 30), mixture).ttft.residual.sigma_2
+    assert sigma_2 is not None
+    assert "the least that the fit allows" in sigma_2.reason
+
+
 def test_an_interval_that_misses_its_value_is_stretched_to_it(record: Recorder, spiky: TtftModel) -> None:
     estimate = Estimate(LINE, spiky, np.zeros(0), 0.0)
     intervals = {field.name: (0.5, 0.6) for field in fields(TtftModel)}

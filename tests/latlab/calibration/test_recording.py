@@ -52,6 +52,8 @@ def test_rows_with_an_unknown_time_are_left_out_and_counted(tmp_path: Path) -> N
         ("A,1000,0,-1", ["line 32", "ttft_s"]),
         ("A,1000,0,nan", ["line 32", "ttft_s"]),
         ("A,1000,0,inf", ["line 32", "ttft_s"]),
+        ("A,1_000,0,1.0", ["line 32", "input_tokens"]),
+        ("A,1000,0,\uff11.5", ["line 32", "ttft_s"]),
         ("A,1000,0,0", ["line 32", "ttft_s", "blank"]),
         ("A,1000,2000,1.0", ["line 32", "cached_tokens", "input_tokens"]),
         ("A,1000,0", ["line 32", "4 fields"]),
@@ -69,6 +71,11 @@ def test_a_malformed_row_is_named_by_line_and_field(tmp_path: Path, line: str, w
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     assert "no column ttft_s" in refusal(write(tmp_path / "r.csv", "A,1000", header="model,input_tokens"))
     assert "no column input_tokens" in refusal(write(tmp_path / "r.csv", header=""))
+
+
+def test_a_column_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.csv", "A,1000,1.0,2.0", header="model,input_tokens,ttft_s,ttft_s")
+    assert "line 1: the column ttft_s is there twice" in refusal(path)
 
 
 def test_what_is_no_text_and_what_is_no_file_are_refused(tmp_path: Path) -> None:

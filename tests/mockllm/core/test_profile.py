@@ -182,6 +182,21 @@ def test_each_plausible_value_is_drawn_by_the_whole_name_of_its_parameter() -> N
         assert drawn[name] == parameter.plausible(uniforms(f"plausible\x1f1\x1f2\x1f{name}")[0]).value
 
 
+def test_a_plausible_shift_leaves_the_spread_to_sigma() -> None:
+    shift = {"value": 0.3, "interval": [0.0, 0.9], "evidence": "measured", "source": "t"}
+    profile, exact = make_profile(shift=shift), make_profile(shift={**shift, "interval": None})
+    for draw in range(1, 20):
+        free, fixed = profile.plausible(1, draw).ttft.residual, exact.plausible(1, draw).ttft.residual
+        assert free.shift is not None
+        assert free.shift.value != 0.3
+        assert free.sigma.value * (1 - free.shift.value) == pytest.approx(fixed.sigma.value * (1 - 0.3))
+
+
+def test_a_shift_that_leaves_no_spread_at_all_is_one_without_a_sigma_to_find() -> None:
+    shift = {"value": 1.0, "interval": [1.0, 1.0], "evidence": "measured", "source": "t"}
+    assert make_profile(shift=shift).plausible(1, 1).ttft.residual.sigma.value > 0
+
+
 def test_adding_a_parameter_shifts_no_other() -> None:
     with_spike, without_spike = make_profile(), make_profile(spike=None, uncached_s_per_1k2=None)
     for draw in range(1, 5):
