@@ -22,9 +22,8 @@ __all__ = ["Recording", "RecordingError", "read_recording", "strata"]
 
 Floats = NDArray[np.float64]
 _REQUIRED = ("input_tokens", "ttft_s")
-_NUMBER = re.compile(
-    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-)  # float() takes 1_000, and digits of every script
+# float() takes 1_000, and the digits of every script.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NEEDED_ROWS = 24  # a third is held out; 16 are left for the seven or eight parameters of a form
 _NEEDED_LENGTHS = 3  # a curve cannot be told from a line by fewer
 _SAME_LENGTH = 1.1  # lengths within this ratio count as one

@@ -42,8 +42,9 @@ from mockllm.emulator.admission import Emulator
 
 __all__ = ["CallTimeoutError", "RefusedError", "SimClient", "run_sim"]
 
+_CONNECT_TIMEOUT_US = 5_000_000
 _READ_TIMEOUT_US = 600_000_000
-"""The SDK's own (protocol: client behaviour)."""
+"""Both are the SDK's own (protocol: client behaviour)."""
 
 
 class RefusedError(LatlabError):
@@ -51,7 +52,7 @@ class RefusedError(LatlabError):
 
 
 class CallTimeoutError(LatlabError):
-    """A call that the client gave up, since nothing came for ten minutes."""
+    """A call that the client gave up: no connection in five seconds, or nothing said in ten minutes."""
 
 
 def run_sim(
@@ -106,6 +107,9 @@ class SimClient:
             connect_us = 0
             if opened:
                 connect_us = self._setup.draw_us(emulator.draws, identity)
+                if connect_us > _CONNECT_TIMEOUT_US:
+                    await loop.sleep_until(start_us + _CONNECT_TIMEOUT_US)
+                    raise CallTimeoutError(f"{call.path}: request timed out: no connection in 5 s")
                 await loop.sleep_until(start_us + connect_us)
             emulator.scripts[call.path] = call.script
             answer = await emulator.admit(self._request(call, identity))

@@ -62,7 +62,12 @@ class NamingTransport(httpx2.AsyncBaseTransport):
             nonlocal began_us
             if event == "connection.connect_unix_socket.started":
                 began_us = self._clock.now_us()
-                await self._clock.sleep_until(began_us + self._setup.draw_us(self._draws, identity))
+                cost_us = self._setup.draw_us(self._draws, identity)
+                patience_s = info.get("timeout")
+                if patience_s is not None and cost_us > patience_s * 1e6:
+                    await self._clock.sleep_until(began_us + round(patience_s * 1e6))
+                    raise httpx2.ConnectTimeout(f"no connection within {patience_s} s")
+                await self._clock.sleep_until(began_us + cost_us)
             elif event == "connection.connect_unix_socket.complete":
                 wire.opened = True
                 wire.connect_us += self._clock.now_us() - began_us

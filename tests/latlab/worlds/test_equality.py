@@ -319,6 +319,24 @@ def test_a_client_waits_ten_minutes_for_its_answer_to_begin(rate: float, streami
     assert len(outcome.calls) == (1 if given_up else 2)
 
 
+@pytest.mark.parametrize(("setup_s", "calls"), [(4.9, 2), (5.0, 2), (5.1, 0)])
+def test_a_client_waits_five_seconds_for_a_connection(setup_s: float, calls: int) -> None:
+    ended: list[int] = []
+
+    async def far_away(lab: Lab) -> None:
+        for name in ("a", "b"):
+            chat = lab.chat(name=name)
+            chat.user("Hello")
+            with contextlib.suppress(Exception):
+                await lab.complete(chat, expect=Script(5))
+            ended.append(lab.now_us())
+
+    outcome = both(far_away, make_profile(setup_s=setup_s, **TIED), BenchmarkConfig(), Draws(1, 0))
+    assert len(outcome.calls) == calls
+    assert ended[:2] == ended[2:]
+    assert calls or ended[:2] == [5_000_000, 10_000_000]
+
+
 def test_a_connection_is_idle_for_as_long_as_the_profile_lets_it_be() -> None:
     profile = make_profile(idle_expiry_s=10_000.0)
     assert [call.opened for call in alike(Agents([[Step(pause_s=4000.0), Step()]]), profile, CACHED).calls] == [1, 0]

@@ -113,6 +113,16 @@ def test_lab_calls_are_never_tried_again_by_the_sdk(
     assert len(received) == 1
 
 
+def test_an_agent_waits_for_a_connection_no_longer_than_it_says() -> None:
+    async def agent(client: anthropic.AsyncAnthropic, config: BenchmarkConfig) -> None:
+        with pytest.raises(anthropic.APITimeoutError):
+            await client.with_options(timeout=0.01, max_retries=0).messages.create(**ASKED)
+        assert asyncio.get_running_loop().time() == 0.01
+        await client.messages.create(**ASKED)
+
+    assert run_agent(agent).error is None
+
+
 @pytest.mark.parametrize("retries", [0, 2])
 @pytest.mark.parametrize("timeout_s", [0.01, 0.05, 0.3, 0.7])
 def test_a_call_that_the_sdk_gives_up_and_tries_again_is_given_up_in_the_end(timeout_s: float, retries: int) -> None:
