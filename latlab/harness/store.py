@@ -36,14 +36,13 @@ CREATE TABLE IF NOT EXISTS calls (
 _INSERT_RUN = f"INSERT INTO runs VALUES (?, ?, ?, ?{', ?' * len(RunRecord._fields)})"  # noqa: S608
 _INSERT_CALL = f"INSERT INTO calls VALUES (?, ?{', ?' * len(CallRecord._fields)})"  # noqa: S608
 _NO_FIGURES = (None,) * len(RunRecord._fields)
-_EVERY_RUN = f"SELECT arm, plausible, run, error, {_RUN_FIGURES} FROM runs ORDER BY arm, plausible, run"  # noqa: S608
+_IN_ORDER = "FROM runs ORDER BY arm, plausible, run"
+_EVERY_RUN = f"SELECT arm, plausible, run, error, {_RUN_FIGURES} {_IN_ORDER}"
 _EVERY_CALL = f"SELECT arm, run, {_CALL_FIGURES} FROM calls ORDER BY arm, run, path, attempt"  # noqa: S608
 _FAILURES = "SELECT arm, plausible, run, error FROM runs WHERE error IS NOT NULL ORDER BY plausible, arm, run"
 # That a run failed is a figure; the words of its error may hold an address, or the time of day.
-_EVERY_RUN_WRITTEN = f"""
-SELECT arm, plausible, run, CASE WHEN error IS NOT NULL THEN 'failed' END, {_RUN_FIGURES}
-FROM runs ORDER BY arm, plausible, run
-"""  # noqa: S608
+_FAILED = "CASE WHEN error IS NOT NULL THEN 'failed' END"
+_EVERY_RUN_WRITTEN = f"SELECT arm, plausible, run, {_FAILED}, {_RUN_FIGURES} {_IN_ORDER}"
 # SQLite writes a call out in half the time that Python takes for it. A path holds neither space nor comma.
 _EVERY_CALL_WRITTEN = f"""
 SELECT printf('%d,%d,%s{",%d" * (len(CallRecord._fields) - 1)};', arm, run, {_CALL_FIGURES})

@@ -35,6 +35,13 @@ FIGURES = (
         f"{STORE}::test_an_edit_of_two_microseconds_in_one_row_changes_the_digest[runs]",
     ),
     Mutation(
+        "a digest of what errors say",
+        "an address or a time of day in an error would make another digest of the same measurements",
+        "latlab/harness/store.py",
+        (("CASE WHEN error IS NOT NULL THEN 'failed' END", "error"),),
+        f"{STORE}::test_the_digest_covers_that_a_run_failed_and_not_the_words_of_its_error",
+    ),
+    Mutation(
         "a digest without the calls",
         "calls could differ where their sums do not",
         "latlab/harness/store.py",

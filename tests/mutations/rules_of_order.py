@@ -184,6 +184,13 @@ ORDER = (
         "tests/mockllm/clock/test_sim_loop.py::test_a_timer_is_counted_from_now_however_time_came_to_be_now",
     ),
     Mutation(
+        "a timer that fires before its time",
+        "whoever sets it again until its time has come would do so for ever",
+        "mockllm/clock/instants.py",
+        (("now_us + (when_s > now_us / 1e6)", "now_us"),),
+        "tests/mockllm/clock/test_instants.py::test_a_time_is_due_from_now_on_and_a_later_one_never_now[2.0000001-2000001]",
+    ),
+    Mutation(
         "a sleep that jumps past a timer",
         "whoever was to wake meanwhile would wake late",
         "mockllm/clock/sim_loop.py",
@@ -285,6 +292,34 @@ ORDER = (
         "mockllm/clock/warp_loop.py",
         (("if not self._loop._await_job():", "if not self._loop._await_job() or timeout:"),),
         "tests/mockllm/clock/test_warp_loop.py::test_no_time_passes_while_a_job_works",
+    ),
+    Mutation(
+        "a refused call that costs its connection in sim",
+        "the next call would pay for a connection that the client still has",
+        "latlab/worlds/sim.py",
+        (("            reusable = call.reuse_connection  # the refusal was read to its end\n", ""),),
+        "tests/latlab/worlds/test_equality.py::"
+        "test_a_call_that_is_refused_leaves_its_connection_and_time_as_they_were[limits0-5000-True]",
+    ),
+    Mutation(
+        "an answer that is seen before anything is shown",
+        "time to first token would be that of the headers",
+        "latlab/worlds/sim.py",
+        (("headers_us if answer.reply.parts else end_us", "headers_us"),),
+        "tests/latlab/worlds/test_equality.py::"
+        "test_an_answer_of_which_nothing_is_left_shows_nothing_before_its_end[True]",
+    ),
+    Mutation(
+        "a run that may reach other hosts",
+        "an agent's own client would take a key there, and wait in real time",
+        "latlab/harness/executors.py",
+        (
+            (
+                "        with loopback_only():\n            for batch in batches:",
+                "        with contextmanager(lambda: iter([None]))():\n            for batch in batches:",
+            ),
+        ),
+        "tests/latlab/harness/test_executors.py::test_no_run_reaches_another_host[inline]",
     ),
     Mutation(
         "random not seeded for a run",
