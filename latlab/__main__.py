@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from latlab import LatlabError
+from latlab import LatlabError, __version__
 from mockllm import MockLLMError
 
 __all__ = ["app", "main"]
@@ -50,6 +50,21 @@ class Listable(StrEnum):
     benchmarks = "benchmarks"
     profiles = "profiles"
     toggles = "toggles"
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"latlab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(

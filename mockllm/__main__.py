@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mockllm import MockLLMError
+from mockllm import MockLLMError, __version__
 
 __all__ = ["app", "main"]
 
@@ -23,6 +23,21 @@ app = typer.Typer(
     help="A deterministic mock of hosted LLM APIs, timed by profiles fitted to recorded traffic.\n\n"
     "Example: mockllm serve --profile claude-sonnet-5",
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mockllm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(

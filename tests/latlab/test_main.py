@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -262,6 +263,10 @@ def test_the_help_of_every_command_shows_an_example(
     assert "Example: " in done.out
 
 
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "--version").out == f"latlab {version('llm-latency-lab')}\n"
+
+
 # What is refused
 
 
@@ -284,6 +289,12 @@ def test_the_help_of_every_command_shows_an_example(
         (["run", "simple_qa", "--profile", "claude-sonnet"], "claude-sonnet-5"),
         (["run", "simple_qa", "--profile", "./nowhere.toml"], "nowhere.toml: no such profile"),
         (["run", "simple_qa", "--executor", "ray9"], "there are inline, processes"),
+        (["run", "simple_qa", "--runs", "99999999999"], "--runs"),
+        (["run", f"{'a' * 300}.py"], ".py: File name too long"),
+        (
+            ["run", "simple_qa", "--profile", f"{'a' * 300}.toml"],
+            ".toml: the profile cannot be read: File name too long",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def test_every_help_has_an_example(
     assert f"Example: mockllm {words[0] if words else ''}" in capsys.readouterr().out
 
 
+def test_the_version_is_that_of_the_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"mockllm {version('llm-latency-lab')}\n"
+
+
 def test_profiles_are_listed_and_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, "profiles") == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(shipped())
@@ -45,6 +53,7 @@ def test_profiles_are_listed_and_shown(monkeypatch: pytest.MonkeyPatch, capsys: 
         (["serve", "--profile", "claude-nobody"], "claude-nobody"),
         (["serve", "--host", "0.0.0.0"], "--allow-remote"),
         (["profiles", "no/such/file.toml"], "no/such/file.toml"),
+        (["serve", "--port", "99999"], "see mockllm serve --help"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
