@@ -145,7 +145,7 @@ def fit(
 def main() -> None:
     """Run the command; whatever goes wrong on purpose is one line on standard error and an exit code."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="latlab", standalone_mode=False)
         if code == INTERRUPTED:  # some releases of typer make Ctrl-C this code themselves, without a word
             code = _fail("interrupted", INTERRUPTED)
         sys.stdout.flush()
@@ -175,7 +175,7 @@ def _usage(error: Exception) -> int:
     if text.startswith("Usage:"):  # no command was given: the help is the message
         typer.echo(text)
         return BAD_INPUT
-    path = getattr(getattr(error, "ctx", None), "command_path", "latlab").replace("python -m latlab", "latlab")
+    path = getattr(getattr(error, "ctx", None), "command_path", "latlab")
     return _fail(f"{' '.join(text.split()).rstrip('.')}; see {path} --help", BAD_INPUT)
 
 

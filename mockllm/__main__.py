@@ -70,15 +70,13 @@ def profiles(name: Annotated[str | None, typer.Argument(help="A shipped profile'
 def main() -> None:
     """Run the command; what goes wrong on purpose is one line and exit code 2."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        sys.exit(app(prog_name="mockllm", standalone_mode=False) or 0)
     except _UsageError as error:
         text: str = error.format_message()  # type: ignore[attr-defined]  # click's, whichever copy
         if text.startswith("Usage:"):  # no command was given: the help is the message
             typer.echo(text)
         else:
-            path = getattr(getattr(error, "ctx", None), "command_path", "mockllm").replace(
-                "python -m mockllm", "mockllm"
-            )
+            path = getattr(getattr(error, "ctx", None), "command_path", "mockllm")
             typer.echo(f"mockllm: {' '.join(text.split()).rstrip('.')}; see {path} --help", err=True)
     except MockLLMError as error:
         typer.echo(f"mockllm: {error}", err=True)
