@@ -36,6 +36,7 @@ __all__ = [
 
 Evidence = Literal["measured", "published", "assumed", "extrapolated"]
 _Z95 = 1.959963984540054
+_LARGEST_EXPONENT = 600.0  # an interval over hundreds of powers of ten is absurd, and still no reason to crash
 TableT = TypeVar("TableT", bound=BaseModel)
 
 
@@ -84,7 +85,7 @@ class Parameter(_Table):
             z = normal_quantile(u)
             share, end = abs(z) / _Z95, high if z > 0 else low
             if low > 0.0:
-                drawn = self.value * exp(share * log(end / self.value))
+                drawn = self.value * exp(min(share * (log(end) - log(self.value)), _LARGEST_EXPONENT))
             else:
                 drawn = self.value + share * (end - self.value)
             # A half normal has no end: what its interval keeps above 0, or between 0 and 1, is not drawn beyond.

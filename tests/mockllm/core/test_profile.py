@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import deepcopy
 from statistics import median
 from typing import Any
@@ -18,7 +19,7 @@ from mockllm.core.profile import Parameter, Profile, ProfileError, parse_profile
 from mockllm.profiles import load
 
 UNIT = st.floats(2.0**-53, 1.0 - 2.0**-53)
-NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False)
+NUMBERS = st.floats(-1e6, 1e6).filter(lambda number: number == 0.0 or abs(number) > 1e-12)
 RANGES = st.lists(NUMBERS, min_size=3, max_size=3).map(sorted)
 
 
@@ -215,6 +216,11 @@ def test_a_share_beyond_1_is_refused(name: str) -> None:
 def test_what_lies_above_0_is_never_drawn_at_0(value: float, below: float, above: float, u: float) -> None:
     interval = (value * below, value * above)
     assert Parameter(value=value, evidence="measured", source="t", interval=interval).plausible(u).value > 0.0
+
+
+def test_an_absurd_interval_is_no_reason_to_crash() -> None:
+    parameter = Parameter(value=1e-300, evidence="measured", source="t", interval=(1e-305, 1.0))
+    assert all(0.0 <= parameter.plausible(u).value < math.inf for u in (2.0**-53, 0.5, 0.975, 1.0 - 2.0**-53))
 
 
 def test_a_scale_is_drawn_by_factors() -> None:
