@@ -74,7 +74,7 @@ def scenario(name: str, *, summary: str) -> Callable[[Callable[[Lab], Awaitable[
 
 
 def _refuse_plain(run: Callable[..., object], where: str) -> None:
-    if inspect.isfunction(run) and not inspect.iscoroutinefunction(run):
+    if inspect.isfunction(run) and not inspect.iscoroutinefunction(inspect.unwrap(run)):
         raise ConfigError(f"{where}: {run.__name__} is not async; declare it with async def")
 
 

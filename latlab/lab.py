@@ -183,7 +183,7 @@ class Lab:
                 f"lab.complete: chat {chat.name!r} has tool calls and results that do not match "
                 f"({', '.join(sorted(chat.unmatched))}); answer every call of the last turn once, by chat.tool_results"
             )
-        if not 1 <= max_tokens <= MOST_TOKENS:
+        if type(max_tokens) is not int or not 1 <= max_tokens <= MOST_TOKENS:
             raise ScenarioError(
                 f"lab.complete(max_tokens={max_tokens}): ask for 1 to {MOST_TOKENS} tokens, the most that the SDK "
                 "asks for without streaming"

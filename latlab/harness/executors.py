@@ -102,7 +102,8 @@ def _world_of(plan: Plan, target: Target) -> World:
 
 def inline(plan: Plan, batches: Sequence[Batch]) -> Generator[Finished, None, None]:
     """Run everything here, one run after the other."""
-    bench = Bench(plan)
+    with loopback_only():
+        bench = Bench(plan)
     # What was loaded so far is no garbage; looking through it again and again would take a tenth of the time.
     gc.freeze()
     try:
@@ -163,7 +164,8 @@ def _start_worker(plan: Plan) -> None:
     global _bench  # a pool's worker has no other place for what it built once
     sys.stdout = sys.stderr  # what a scenario prints has no place in the object on standard output
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    _bench = Bench(plan)
+    with loopback_only():
+        _bench = Bench(plan)
     gc.freeze()  # as in `inline`
 
 

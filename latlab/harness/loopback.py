@@ -16,7 +16,8 @@ from mockllm.clock.warp_loop import no_network
 
 __all__ = ["loopback_only"]
 
-_WAYS_OUT = ("connect", "connect_ex", "sendto")
+_WAYS_OUT = ("connect", "connect_ex", "sendto", "sendmsg")
+_LOOKUPS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr")
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -24,14 +25,16 @@ _INTERNET = (socket.AF_INET, socket.AF_INET6)
 def loopback_only() -> Iterator[None]:
     """While this lasts, whoever connects, sends or asks for a name beyond this machine gets a `NoNetworkError`."""
     own = {name: vars(socket.socket).get(name) for name in _WAYS_OUT}
-    resolve = socket.getaddrinfo
+    lookups = {name: getattr(socket, name) for name in _LOOKUPS}
     for name in _WAYS_OUT:
         setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
-    socket.getaddrinfo = _guarded_lookup(resolve)
+    for name, lookup in lookups.items():
+        setattr(socket, name, _guarded_lookup(lookup))
     try:
         yield
     finally:
-        socket.getaddrinfo = resolve
+        for name, lookup in lookups.items():
+            setattr(socket, name, lookup)
         for name, method in own.items():
             if method is None:  # it was inherited, and is again
                 delattr(socket.socket, name)
@@ -60,9 +63,10 @@ def _guarded_lookup(lookup: Callable[..., Any]) -> Callable[..., Any]:
 
 def _is_here(host: Any) -> bool:
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
-    if name == "localhost":
+    if name.lower() in ("", "localhost"):
         return True
     try:
-        return ip_address(name).is_loopback
+        address = ip_address(name)
     except ValueError:
         return False
+    return address.is_loopback or address.is_unspecified

@@ -19,12 +19,15 @@ async def in_turn(jobs: Sequence[Job]) -> list[ToolResult]:
 
 
 async def at_once(jobs: Sequence[Job]) -> list[ToolResult]:
-    """All at once; the first to fail cancels the others, and its error is what comes out, as it would one by one."""
+    """All at once; the first to fail cancels the others, and its error is what comes out, with no group round it."""
+    first: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(_run(job)) for job in jobs]
     except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+        first = errors.exceptions[0]
+    if first is not None:
+        raise first  # out here, where it is not raised in the context of the group that holds it
     return [task.result() for task in running]
 
 

@@ -99,12 +99,20 @@ def failure(error: BaseException) -> Outcome:
     return Outcome(None, (), text, isinstance(error, VirtualTimeError))
 
 
-def _our_own(error: BaseException | None) -> BaseException | None:
+def _our_own(error: BaseException) -> BaseException | None:
     """The line of ours that a client's error was wrapped round, if any: it is what a user can act on."""
-    if error is None or isinstance(error, (LatlabError, MockLLMError)):
-        return error
-    inside = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    return next(filter(None, map(_our_own, (*inside, error.__cause__ or error.__context__))), None)
+    seen: set[int] = set()  # a group and what it holds may each be the other's context
+    left: list[BaseException | None] = [error]
+    while left:
+        found = left.pop()
+        if found is None or id(found) in seen:
+            continue
+        if isinstance(found, (LatlabError, MockLLMError)):
+            return found
+        seen.add(id(found))
+        inside = found.exceptions if isinstance(found, BaseExceptionGroup) else ()
+        left += [found.__cause__ or found.__context__, *reversed(inside)]
+    return None
 
 
 def _place(error: BaseException) -> str:

@@ -115,7 +115,7 @@ class SimClient:
             answer = await emulator.admit(self._request(call, identity))
             end_us = answer.end_us
             headers_us = answer.first_us if call.stream else end_us
-            if headers_us - answer.admitted_us > _READ_TIMEOUT_US:
+            if headers_us - answer.admitted_us >= _READ_TIMEOUT_US:
                 await loop.sleep_until(answer.admitted_us + _READ_TIMEOUT_US)
                 raise CallTimeoutError(
                     f"{call.path}: request timed out: nothing came in {_READ_TIMEOUT_US // 1_000_000} s"

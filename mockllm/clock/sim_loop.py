@@ -118,14 +118,14 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     async def sleep_until(self, at_us: int) -> None:
         events = self._events
-        if at_us <= self._now_us and self._here < MOST_CALLBACKS_PER_INSTANT:
-            self._here += 1
+        if at_us <= self._now_us:
+            await self._pass()
         elif (
             not self._ready
             and not self._gate.waiting
             and (not events or events[0][0] > at_us)
             and not (self._main.cancelling() if self._tasks == 1 else self._hears_of_its_end())
-            and self._now_us < at_us <= MOST_VIRTUAL_US
+            and at_us <= MOST_VIRTUAL_US
         ):
             self._now_us = at_us
             self._here = 0
@@ -134,8 +134,23 @@ class SimLoop(asyncio.AbstractEventLoop):
             future: asyncio.Future[None] = asyncio.Future(loop=self)
             # By way of a callback, as every timer of asyncio's own loops, so that ties fall as they do in warp.
             handle = _Handle(finish, (future,), _NO_CONTEXT, 0.0)
-            self._set_timer(max(at_us, self._now_us), handle)
+            self._set_timer(at_us, handle)
             await future
+
+    def _pass(self) -> asyncio.Future[None]:
+        """Give way as a callback that is due now would, unless nobody else has anything to do first."""
+        if (
+            self._ready
+            or self._gate.waiting
+            or (self._events and self._events[0][0] <= self._now_us)
+            or self._hears_of_its_end()
+            or self._here >= MOST_CALLBACKS_PER_INSTANT
+        ):
+            future: asyncio.Future[None] = asyncio.Future(loop=self)
+            self._ready.append(_Handle(finish, (future,), _NO_CONTEXT, 0.0))
+            return future
+        self._here += 1
+        return self._done
 
     def settle(self, key: Key) -> asyncio.Future[None]:
         events = self._events

@@ -40,8 +40,8 @@ _JOB_POLL_S = 0.01
 _JOB_PATIENCE = 500  # polls: five seconds
 
 
-class NoNetworkError(VirtualTimeError):
-    """A coroutine in virtual time wanted to speak to another host."""
+class NoNetworkError(VirtualTimeError, OSError):
+    """Code in virtual time wanted to speak to another host; to whoever can do without, a network that is down."""
 
 
 class NoChildError(VirtualTimeError):

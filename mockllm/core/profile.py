@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from math import exp, log
+from math import exp, expm1, log, sqrt
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -130,7 +130,7 @@ class Residual(_Table):
     probability `weight`, ratio_2 * LogN(0, sigma_2). The fit chooses the family by AIC.
 
     Shift and sigma trade off along one spread, which is what a recording shows: sigma's interval holds at the shift's
-    own value, and where another shift is drawn, sigma is drawn as what leaves the spread as it is.
+    own value, and where another shift is drawn, sigma is what leaves the standard deviation as it was.
     """
 
     family: Literal["shifted_lognormal", "lognormal_mixture"]
@@ -262,16 +262,25 @@ def _plausible(table: TableT, prefix: str, key: str) -> TableT:
     plausible = table.model_copy(update=drawn)
     if isinstance(table, Residual):
         assert isinstance(plausible, Residual)
-        return plausible.model_copy(update={"sigma": _of_one_spread(table, plausible)})
+        return plausible.model_copy(update=_of_one_spread(table, plausible))
     return plausible
 
 
-def _of_one_spread(fitted: Residual, drawn: Residual) -> Parameter:
-    """The sigma that has at the drawn shift the spread of the drawn sigma at the fitted one."""
-    if fitted.shift is None or drawn.shift is None or drawn.shift.value >= 1.0:
-        return drawn.sigma
-    tail = (1.0 - fitted.shift.value) / (1.0 - drawn.shift.value)
-    return drawn.sigma.model_copy(update={"value": drawn.sigma.value * tail})
+def _of_one_spread(fitted: Residual, drawn: Residual) -> dict[str, Parameter]:
+    """The drawn shift, and the sigma that has there the standard deviation of the drawn sigma at the fitted shift."""
+    if fitted.shift is None or drawn.shift is None or fitted.shift.interval is None:
+        return {}
+    low, high = fitted.shift.interval
+    shift = min(max(drawn.shift.value, low), high)  # a half normal goes on to 1, where nothing is left to spread
+    if shift >= 1.0:
+        return {}
+    square = drawn.sigma.value**2
+    variance = expm1(square) * exp(square) * ((1.0 - fitted.shift.value) / (1.0 - shift)) ** 2
+    sigma = sqrt(log((1.0 + sqrt(1.0 + 4.0 * variance)) / 2.0))
+    return {
+        "shift": drawn.shift.model_copy(update={"value": shift}),
+        "sigma": drawn.sigma.model_copy(update={"value": sigma}),
+    }
 
 
 def parse_profile(text: str, where: str) -> Profile:

@@ -51,6 +51,7 @@ class ToolRequest(NamedTuple):
         """
         try:
             text = canonical(dict(arguments))
+            text.encode()  # half a surrogate pair is no text
             return cls(name, json.loads(text, parse_constant=_refuse), text)
         except (TypeError, ValueError, RecursionError) as error:
             raise BadArgumentsError(f"the arguments of a call of the tool {name!r}: {error}") from None

@@ -132,6 +132,7 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_nothing_to_a_worker(tmp_path: Path) -> None:
     plan = a_plan(tmp_path, "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nawait asyncio.sleep(1)")
     (portion,) = processes(plan, [Batch(0, 0, (0, 1))])

@@ -30,6 +30,11 @@ def _send() -> None:
         client.sendto(b"", FAR)
 
 
+def _send_message() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendmsg([b""], [], 0, FAR)
+
+
 @pytest.mark.parametrize(
     "leave",
     [
@@ -38,6 +43,8 @@ def _send() -> None:
         lambda: _connect("somewhere.invalid", 9),
         _connect_ex,
         _send,
+        lambda: _send_message(),
+        lambda: socket.gethostbyname("somewhere.invalid"),
         lambda: socket.getaddrinfo("somewhere.invalid", 443),
         lambda: socket.getaddrinfo(b"192.0.2.1", 443),
         lambda: socket.create_connection(("somewhere.invalid", 443)),
@@ -51,7 +58,7 @@ def test_no_other_host_is_reached(leave: Callable[[], object]) -> None:
 def test_this_machine_is_reached(tmp_path: Path) -> None:
     with loopback_only(), socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        for host in ("127.0.0.1", "localhost"):
+        for host in ("127.0.0.1", "LocalHost", "0.0.0.0"):
             socket.create_connection((host, port)).close()
         assert socket.getaddrinfo(None, port)
         with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:

@@ -337,6 +337,56 @@ def test_a_client_waits_five_seconds_for_a_connection(setup_s: float, calls: int
     assert calls or ended[:2] == [5_000_000, 10_000_000]
 
 
+@pytest.mark.parametrize("how", ["timeout", "cancel", "turns"])
+def test_a_tool_that_takes_no_time_gives_way_all_the_same(how: str) -> None:
+    logs: list[list[str]] = []
+
+    async def scenario(lab: Lab) -> None:
+        log: list[str] = []
+        logs.append(log)
+
+        async def note(what: str) -> None:
+            log.append(what)
+
+        chat = lab.chat(tools=[Tool("look", "Looks.", {"type": "object"}, Constant(0.0))])
+        chat.user("Hello")
+        calls = (await lab.complete(chat, expect=Script(30, [("look", {})]))).tool_calls
+        other = asyncio.create_task(note("other"))
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            if how == "cancel":
+                task.cancel()
+            async with asyncio.timeout(0 if how == "timeout" else 10):
+                await lab.run_tools(calls)
+            log.append("tool")
+        except (TimeoutError, asyncio.CancelledError) as error:
+            log.append(type(error).__name__)
+            task.uncancel()
+        await asyncio.sleep(1)
+        await other
+
+    both(scenario, make_profile(), BenchmarkConfig(), Draws(1, 0))
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_a_tools_own_error_is_told_alike_in_every_arm(parallel: bool) -> None:
+    def answer(arguments: Any) -> str:
+        raise LookupError("not there")
+
+    async def scenario(lab: Lab) -> None:
+        chat = lab.chat(tools=[Tool("look", "Looks.", {"type": "object"}, Constant(0.25), answer=answer)])
+        chat.user("Hello")
+        await lab.run_tools((await lab.complete(chat, expect=Script(30, [("look", {}), ("look", {})]))).tool_calls)
+
+    config = BenchmarkConfig(parallel_tools=parallel)
+    for world in (run_sim, run_warp):
+        outcome = world(scenario, make_profile(), config, Draws(1, 0))
+        assert outcome.error is not None
+        assert outcome.error.startswith("LookupError: not there (at test_equality.py:")
+
+
 def test_a_connection_is_idle_for_as_long_as_the_profile_lets_it_be() -> None:
     profile = make_profile(idle_expiry_s=10_000.0)
     assert [call.opened for call in alike(Agents([[Step(pause_s=4000.0), Step()]]), profile, CACHED).calls] == [1, 0]
