@@ -139,13 +139,9 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def _pass(self) -> asyncio.Future[None]:
         """Give way as a callback that is due now would, unless nobody else has anything to do first."""
-        if (
-            self._ready
-            or self._gate.waiting
-            or (self._events and self._events[0][0] <= self._now_us)
-            or self._hears_of_its_end()
-            or self._here >= MOST_CALLBACKS_PER_INSTANT
-        ):
+        due = self._events and self._events[0][0] <= self._now_us
+        others = self._ready or self._gate.waiting or due
+        if others or self._hears_of_its_end() or self._here >= MOST_CALLBACKS_PER_INSTANT:
             future: asyncio.Future[None] = asyncio.Future(loop=self)
             self._ready.append(_Handle(finish, (future,), _NO_CONTEXT, 0.0))
             return future
