@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import warnings
@@ -12,13 +13,12 @@ from typing import Annotated
 
 import typer
 
-from latlab import LatlabError, __version__
+from latlab import LatlabError
 from mockllm import MockLLMError
+from mockllm.command_line import UsageError, usage, version_option
 
 __all__ = ["app", "main"]
 
-# typer has its own copy of click in some releases and uses the installed one in others; its public error names both.
-_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 BAD_INPUT = 2
 INTERRUPTED = 130
 MOST_RUNS = 1_000_000
@@ -52,18 +52,8 @@ class Listable(StrEnum):
     toggles = "toggles"
 
 
-def _say_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"latlab {__version__}")
-        raise typer.Exit
-
-
 @app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
+def options(version: Annotated[bool, version_option("latlab")] = False) -> None:
     pass
 
 
@@ -149,17 +139,18 @@ def main() -> None:
         if code == INTERRUPTED:  # some releases of typer make Ctrl-C this code themselves, without a word
             code = _fail("interrupted", INTERRUPTED)
         sys.stdout.flush()
-    except _UsageError as error:
-        code = _usage(error)
+    except UsageError as error:
+        usage(error, "latlab")
+        code = BAD_INPUT
     except (LatlabError, MockLLMError) as error:
         from latlab.harness.runner import InterruptedStudyError
 
         interrupted = isinstance(error, InterruptedStudyError)
         if interrupted:
-            warnings.simplefilter("ignore")  # a coroutine that was cut off before its first step is no news
+            _be_quiet()
         code = _fail(str(error), INTERRUPTED if interrupted else BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
-        warnings.simplefilter("ignore")
+        _be_quiet()
         code = _fail("interrupted; what was measured is kept, repeat the command to go on", INTERRUPTED)
     except OSError as error:
         if error.filename is not None:
@@ -170,13 +161,10 @@ def main() -> None:
     sys.exit(code or 0)
 
 
-def _usage(error: Exception) -> int:
-    text: str = error.format_message()  # type: ignore[attr-defined]  # click's, whichever copy
-    if text.startswith("Usage:"):  # no command was given: the help is the message
-        typer.echo(text)
-        return BAD_INPUT
-    path = getattr(getattr(error, "ctx", None), "command_path", "latlab")
-    return _fail(f"{' '.join(text.split()).rstrip('.')}; see {path} --help", BAD_INPUT)
+def _be_quiet() -> None:
+    """A run that was cut off in its middle leaves coroutines and tasks which would say so while the process ends."""
+    warnings.simplefilter("ignore")
+    logging.disable()
 
 
 def _fail(line: str, code: int) -> int:

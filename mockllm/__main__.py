@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from mockllm import MockLLMError, __version__
+from mockllm import MockLLMError
+from mockllm.command_line import UsageError, usage, version_option
 
 __all__ = ["app", "main"]
 
-# typer has its own copy of click in some releases and uses the installed one in others; its public error names both.
-_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 DEFAULT_PROFILE = "claude-sonnet-5"
 
 app = typer.Typer(
@@ -25,18 +24,8 @@ app = typer.Typer(
 )
 
 
-def _say_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"mockllm {__version__}")
-        raise typer.Exit
-
-
 @app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
+def options(version: Annotated[bool, version_option("mockllm")] = False) -> None:
     pass
 
 
@@ -71,13 +60,8 @@ def main() -> None:
     """Run the command; what goes wrong on purpose is one line and exit code 2."""
     try:
         sys.exit(app(prog_name="mockllm", standalone_mode=False) or 0)
-    except _UsageError as error:
-        text: str = error.format_message()  # type: ignore[attr-defined]  # click's, whichever copy
-        if text.startswith("Usage:"):  # no command was given: the help is the message
-            typer.echo(text)
-        else:
-            path = getattr(getattr(error, "ctx", None), "command_path", "mockllm")
-            typer.echo(f"mockllm: {' '.join(text.split()).rstrip('.')}; see {path} --help", err=True)
+    except UsageError as error:
+        usage(error, "mockllm")
     except MockLLMError as error:
         typer.echo(f"mockllm: {error}", err=True)
     except (KeyboardInterrupt, typer.Abort):

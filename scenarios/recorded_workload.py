@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from latlab import Chat, Lab, Script, ToolRequest
 from mockllm.core.distributions import Choice, Distribution, Lognormal, QuantileTable
+from mockllm.core.speaker import CALLS_PER_TURN
 
 __all__ = [
     "AGENT_ANSWER_TOKENS",
@@ -38,9 +39,6 @@ TURN_TOKENS = QuantileTable(_LEVELS, (64, 83, 96, 110, 135, 169, 209, 274, 356, 
 # Tokens by which one tool's result makes the next request longer (n = 284): turns of one call, less what the turn
 # itself had written, where that is known.
 RESULT_TOKENS = QuantileTable(_LEVELS, (22, 26, 41, 52, 55, 75, 148, 235, 370, 733, 1_811, 2_753, 7_303))
-
-# Tool calls in a turn that has any (n = 539): two or more in about one turn in seven.
-CALLS_PER_TURN = Choice((1, 2, 3, 4, 5, 6, 8, 9), (465, 52, 13, 2, 2, 2, 2, 1))
 
 # Assumed: the recording does not say where a question begins. Three sub-agents in it took 10 to 12 rounds each; the
 # scenario stops at eight.

@@ -34,6 +34,7 @@ __all__ = ["EXECUTORS", "Batch", "Executor", "Finished", "Plan", "inline", "proc
 
 BATCH = 25
 """Runs in one batch: enough that handing it over costs little, few enough that an interruption loses little."""
+_CTRL_C_PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +105,50 @@ def inline(plan: Plan, batches: Sequence[Batch]) -> Generator[Finished, None, No
     """Run everything here, one run after the other."""
     with loopback_only():
         bench = Bench(plan)
-    # What was loaded so far is no garbage; looking through it again and again would take a tenth of the time.
-    gc.freeze()
+        # What was loaded so far is no garbage; looking through it again and again would take a tenth of the time.
+        gc.freeze()
+        try:
+            with _ctrl_c_between_runs() as stop_if_asked:
+                for batch in batches:
+                    for finished in bench.run(batch):
+                        yield [finished]
+                        stop_if_asked()
+        finally:
+            gc.unfreeze()
+
+
+@contextmanager
+def _ctrl_c_between_runs() -> Iterator[Callable[[], None]]:
+    """Ctrl-C waits for the end of the run that goes on; what is yielded raises it there.
+
+    A run that is cut in two leaves tasks and coroutines behind. Pressed again, or where that run goes on for another
+    second, Ctrl-C waits no more.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    timers: list[threading.Timer] = []
+
+    def asked(*_: object) -> None:
+        if timers:
+            raise KeyboardInterrupt
+        again = threading.Timer(_CTRL_C_PATIENCE_S, os.kill, (os.getpid(), signal.SIGINT))
+        again.daemon = True
+        timers.append(again)
+        again.start()
+
+    def stop_if_asked() -> None:
+        if timers:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, asked)
     try:
-        with loopback_only():
-            for batch in batches:
-                for finished in bench.run(batch):
-                    yield [finished]
+        yield stop_if_asked
+        stop_if_asked()
     finally:
-        gc.unfreeze()
+        for timer in timers:
+            timer.cancel()
+        signal.signal(signal.SIGINT, before)
 
 
 def processes(plan: Plan, batches: Sequence[Batch]) -> Generator[Finished, None, None]:

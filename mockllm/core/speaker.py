@@ -26,7 +26,7 @@ OUTPUT_TOKENS = QuantileTable(
     (61.0, 83.0, 95.0, 110.0, 134.0, 169.0, 209.0, 275.0, 355.0, 477.0, 768.0, 1093.0, 3317.0),
 )
 
-# The same turns: how many tools one calls that calls any (n = 539).
+# The same turns: how many tools one calls that calls any (n = 539); two or more in about one turn in seven.
 CALLS_PER_TURN = Choice((1, 2, 3, 4, 5, 6, 8, 9), (465, 52, 13, 2, 2, 2, 2, 1))
 
 

@@ -57,7 +57,7 @@ def test_what_is_not_async_is_refused_where_it_is_declared() -> None:
 
     for declare in (scenario("plain", summary="a test"), benchmark(streaming=True)):
         with pytest.raises(ConfigError, match="plain is not async; declare it with async def"):
-            declare(plain)  # type: ignore[arg-type]
+            declare(plain)  # type: ignore[arg-type]  # what is refused
 
 
 def test_a_benchmark_is_named_by_its_function_and_summarised_by_its_first_words() -> None:

@@ -298,9 +298,9 @@ def test_an_empty_chat_has_nothing_to_be_answered() -> None:
     [
         (None, "expect=None is no Script"),
         (lambda lab, chat, path: "a text", "expect made 'a text', which is no Script"),
-        (Script(math.nan), r"Script\(output_tokens=nan\): give a whole number"),  # type: ignore[arg-type]
+        (Script(math.nan), r"Script\(output_tokens=nan\): give a whole number"),  # type: ignore[arg-type]  # what is refused
         (Script(-1), r"Script\(output_tokens=-1\): give a whole number"),
-        (Script(5, ["look"]), "'look' is no tool call"),  # type: ignore[list-item]
+        (Script(5, ["look"]), "'look' is no tool call"),  # type: ignore[list-item]  # the same
         (Script(5, [("look", {"at": {1, 2}})]), "of a call of the tool 'look': .*set"),
         (Script(5, [("look", {"at": math.inf})]), "'look': JSON has no Infinity"),
     ],

@@ -298,7 +298,7 @@ ORDER = (
         "the next call would pay for a connection that the client still has",
         "latlab/worlds/sim.py",
         (("            reusable = call.reuse_connection  # the refusal was read to its end\n", ""),),
-        "tests/latlab/worlds/test_equality.py::"
+        "tests/latlab/worlds/test_equality_at_the_limits.py::"
         "test_a_call_that_is_refused_leaves_its_connection_and_time_as_they_were[limits0-5000-True]",
     ),
     Mutation(
@@ -306,7 +306,7 @@ ORDER = (
         "time to first token would be that of the headers",
         "latlab/worlds/sim.py",
         (("headers_us if answer.reply.parts else end_us", "headers_us"),),
-        "tests/latlab/worlds/test_equality.py::"
+        "tests/latlab/worlds/test_equality_at_the_limits.py::"
         "test_an_answer_of_which_nothing_is_left_shows_nothing_before_its_end[True]",
     ),
     Mutation(
@@ -315,8 +315,8 @@ ORDER = (
         "latlab/harness/executors.py",
         (
             (
-                "        with loopback_only():\n            for batch in batches:",
-                "        with contextmanager(lambda: iter([None]))():\n            for batch in batches:",
+                "    with loopback_only():\n        bench = Bench(plan)",
+                "    with contextmanager(lambda: iter([None]))():\n        bench = Bench(plan)",
             ),
         ),
         "tests/latlab/harness/test_executors.py::test_no_run_reaches_another_host[inline]",

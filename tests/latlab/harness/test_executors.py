@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +15,7 @@ import pytest
 from studies_for_tests import environment, scenario_file, write_profile
 
 from latlab.declaration import configure
+from latlab.harness import executors
 from latlab.harness.executors import Batch, Executor, Plan, inline, processes
 from latlab.harness.store import RunKey
 from latlab.harness.study import StudyError
@@ -114,22 +118,67 @@ def test_no_run_reaches_another_host(tmp_path: Path, executor: Executor) -> None
     assert "has no network" in str(found[0].error)
 
 
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers in /proc")
 def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
-    file = scenario_file(tmp_path / "mine", "import time\ntime.sleep(0.05)")
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    body = f"import os, pathlib, time\n(pathlib.Path({str(seen)!r}) / str(os.getpid())).touch()\ntime.sleep(0.02)"
+    file = scenario_file(tmp_path / "mine", body)
     command = [sys.executable, "-m", "latlab", "run", str(file), "--runs", "5000", "--executor", "processes"]
+    deadline = time.monotonic() + 60
     with subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL) as parent:
-        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-        deadline = time.monotonic() + 30
-        while len(workers := children.read_text().split()) < 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(1)  # they have begun to work
+        while not list(seen.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.02)  # between two looks
         parent.kill()
-    assert len(workers) >= 2
-    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    workers = [int(found.name) for found in seen.iterdir()]
+    assert workers
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(is_running, workers))
+
+
+def interrupt(after_s: float) -> threading.Timer:
+    """Ctrl-C to this very process, in a while."""
+    timer = threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    return timer
+
+
+def test_ctrl_c_waits_for_the_run_that_goes_on(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    ended = tmp_path / "ended"
+    body = f"import os, pathlib, signal\nos.kill(os.getpid(), signal.SIGINT)\npathlib.Path({str(ended)!r}).touch()"
+    found: list[object] = []
+    with pytest.raises(KeyboardInterrupt):
+        found.extend(portion for portion in inline(a_plan(tmp_path, body), BATCHES))
+    assert ended.exists()
+    assert len(found) == 1
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_in_the_last_run_is_told_too(tmp_path: Path) -> None:
+    body = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)"
+    with pytest.raises(KeyboardInterrupt):
+        list(inline(a_plan(tmp_path, body), [Batch(0, 0, (0,))]))
+
+
+@pytest.mark.parametrize("stuck", ["time.sleep(60)", "while True: pass"])
+def test_ctrl_c_does_not_wait_for_a_run_that_is_stuck(
+    tmp_path: Path, stuck: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "_CTRL_C_PATIENCE_S", 0.05)
+    timer = interrupt(0.2)
+    with pytest.raises(KeyboardInterrupt):
+        list(inline(a_plan(tmp_path, f"import time\n{stuck}"), BATCHES))
+    timer.join()
 
 
 @pytest.mark.slow
