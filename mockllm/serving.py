@@ -18,7 +18,7 @@ from mockllm.core.profile import Profile
 from mockllm.core.speaker import DefaultSpeaker
 from mockllm.emulator.admission import Emulator
 from mockllm.profiles import load
-from mockllm.server import build_app, build_runner
+from mockllm.server.application import build_app, build_runner
 
 __all__ = ["AddressError", "check_host", "serve", "serve_command"]
 

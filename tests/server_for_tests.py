@@ -20,7 +20,7 @@ from mockllm.core.profile import Profile
 from mockllm.core.reply import Script
 from mockllm.core.request import Request
 from mockllm.emulator.admission import Answer, Emulator
-from mockllm.server import build_app, build_runner
+from mockllm.server.application import build_app, build_runner
 
 __all__ = ["MODEL", "Recorder", "Served", "in_warp", "letters"]
 

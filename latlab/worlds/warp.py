@@ -34,7 +34,7 @@ from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile
 from mockllm.core.speaker import DefaultSpeaker
 from mockllm.emulator.admission import Emulator
-from mockllm.server import build_app, build_runner
+from mockllm.server.application import build_app, build_runner
 
 __all__ = ["Agent", "run_warp", "run_warp_agent"]
 

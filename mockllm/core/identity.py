@@ -1,7 +1,7 @@
 """Call paths and keys: what a request is called, so that its luck follows it and not its arrival.
 
 A call path is a structural name, such as `main/turn-3` or `main/turn-3/retry-1`. The lab sends it in the header
-`CALL_HEADER`; a request without one is named by a hash of its canonical content, and repeats of it are counted.
+`CALL_HEADER`; a request without one is named by a hash of its canonical content. Repeats of either are counted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class BadCallPathError(MockLLMError):
 class Identity(NamedTuple):
     """Name of one request within its run, and the order in which same-instant requests are admitted.
 
-    `path` is a call path or `content:HASH`; `attempt` counts identical unnamed requests from 0.
+    `path` is a call path or `content:HASH`; `attempt` counts the requests of one name from 0.
     """
 
     path: str
@@ -49,18 +49,30 @@ def check_path(path: str) -> str:
     return path
 
 
+_MOST_SEEN = 1 << 16
+
+
 @dataclass(slots=True)
 class Occurrences:
-    """Counts how often each unnamed content was seen in this run, so that repeats draw luck of their own."""
+    """Counts how often each name and each unnamed content was seen in this run, so that repeats draw luck of their own.
+
+    The last 65,536 different ones are remembered, so that a server which runs for weeks does not grow; one that comes
+    back after so many others counts from 0 again.
+    """
 
     _seen: dict[str, int] = field(default_factory=dict)
 
+    def name(self, path: str) -> Identity:
+        """The identity of the next request that goes by `path`, such as a client's retry."""
+        attempt = self._seen.pop(path, 0)
+        self._seen[path] = attempt + 1  # last in order, so that the one not seen for longest comes first
+        if len(self._seen) > _MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
+        return Identity(path, attempt)
+
     def identify(self, content: bytes) -> Identity:
         """The identity of an unnamed request whose canonical content hashes to `content`."""
-        path = f"content:{content.hex()}"
-        attempt = self._seen.get(path, 0)
-        self._seen[path] = attempt + 1
-        return Identity(path, attempt)
+        return self.name(f"content:{content.hex()}")
 
 
 def stable_id(prefix: str, *parts: object) -> str:

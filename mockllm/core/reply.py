@@ -14,7 +14,7 @@ from mockllm.core.identity import Identity
 from mockllm.core.passage import Content, Passage
 from mockllm.core.request import TokenCounter, canonical
 
-__all__ = ["BadArgumentsError", "Reply", "Script", "Text", "ToolRequest", "ToolUse", "compose"]
+__all__ = ["BadArgumentsError", "Reply", "Script", "Text", "Thinking", "ToolRequest", "ToolUse", "compose"]
 
 
 class BadArgumentsError(MockLLMError):
@@ -25,6 +25,14 @@ class Text(NamedTuple):
     """A text block of an answer or a prompt."""
 
     content: Content
+
+
+class Thinking(NamedTuple):
+    """What the model thought before it spoke; `shown` says whether the client sees the words or only the signature."""
+
+    content: Content
+    signature: str
+    shown: bool
 
 
 class ToolUse(NamedTuple):
@@ -61,22 +69,27 @@ class Script(NamedTuple):
     """One turn as it should be spoken: `output_tokens` in all, of which the `tool_uses` (name, arguments) take theirs.
 
     A tool use is a pair of name and arguments, or a `ToolRequest` where it is asked for often. What the tool calls
-    leave is text, which comes first. `text` replaces the filler by words of the asker's own.
+    leave is text, which comes first. `text` replaces the filler by words of the asker's own. `thinking_tokens` come
+    before all that where the request lets the model think; they are part of `output_tokens`.
     """
 
     output_tokens: int
     tool_uses: Sequence[tuple[str, Mapping[str, Any]] | ToolRequest] = ()
     text: str | None = None
+    thinking_tokens: int = 0
 
 
 class Reply(NamedTuple):
-    """A finished answer. `parts` in order; `stop_reason` is end_turn, tool_use or max_tokens."""
+    """A finished answer. `parts` in order; `stop_reason` is end_turn, tool_use, max_tokens or stop_sequence, of which
+    `stop_sequence` is the one that was met."""
 
     id: str
     model: str
     parts: tuple[Text | ToolUse, ...]
     output_tokens: int
     stop_reason: str
+    stop_sequence: str | None = None
+    thinking_tokens: int = 0
 
     @property
     def tool_uses(self) -> tuple[ToolUse, ...]:

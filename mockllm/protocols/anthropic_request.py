@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from mockllm.core.identity import CALL_HEADER, BadCallPathError, Identity, Occurrences, check_path
+from mockllm.core.identity import CALL_HEADER, BadCallPathError, Occurrences, check_path
 from mockllm.core.profile import Profile
 from mockllm.core.request import Prefix, Request, TokenCounter, scope
 from mockllm.protocols.anthropic_body import Body, TextBlock, read_body
@@ -40,7 +40,7 @@ class RequestReader:
         marks = prompt.breakpoints(body, round(self.profile.cache.breakpoints.value))
         self._check_limits(body, max_tokens, prompt.prefix)
         # Counted last, so that a refused request takes no place among those that are answered.
-        identity = Identity(path) if path is not None else self.occurrences.identify(prompt.content())
+        identity = self.occurrences.name(path) if path is not None else self.occurrences.identify(prompt.content())
         return Request(
             identity=identity,
             model=body.model,

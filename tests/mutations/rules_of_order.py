@@ -238,7 +238,7 @@ ORDER = (
     Mutation(
         "a server that sleeps between its writes",
         "every write's own time would be added to all that follow, as mock servers do that run slow",
-        "mockllm/server.py",
+        "mockllm/server/application.py",
         (
             (
                 "            for at_us, data in writes:\n",
@@ -270,7 +270,7 @@ ORDER = (
     Mutation(
         "a server that sleeps 1 ms before it writes",
         "what is measured would not be what was planned",
-        "mockllm/server.py",
+        "mockllm/server/application.py",
         (
             (
                 "                await response.write(data)\n",

@@ -31,7 +31,7 @@ from latlab.worlds.warp import run_warp, run_warp_agent
 from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile
 from mockllm.emulator.admission import Emulator
-from mockllm.server import build_app
+from mockllm.server.application import build_app
 
 JOB_S = 0.05
 ASKED: Any = {"model": "test-model", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}

@@ -52,3 +52,19 @@ def test_an_identifier_is_the_one_written_down() -> None:
 @given(st.tuples(PLAIN, st.integers(0, 20)), st.tuples(PLAIN, st.integers(0, 20)))
 def test_identifiers_are_equal_only_for_equal_parts(one, other) -> None:
     assert (stable_id("msg", *one) == stable_id("msg", *other)) == (one == other)
+
+
+def test_a_name_that_comes_again_is_another_attempt() -> None:
+    seen = Occurrences()
+    assert [seen.name("main/turn-1") for _ in range(2)] == [Identity("main/turn-1", 0), Identity("main/turn-1", 1)]
+    assert seen.name("main/turn-2").attempt == 0
+
+
+def test_what_was_not_seen_for_long_is_forgotten_and_the_counts_do_not_grow() -> None:
+    seen = Occurrences()
+    for number in range(70_000):
+        seen.name(f"call-{number}")
+        seen.name("again")
+    assert len(seen._seen) == 1 << 16
+    assert seen.name("again").attempt == 70_000
+    assert seen.name("call-0").attempt == 0
