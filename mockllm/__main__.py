@@ -38,11 +38,37 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = 8787,
     seed: Annotated[int, typer.Option(help="The luck of all answers; the same seed gives the same ones.")] = 1,
+    speed: Annotated[
+        float, typer.Option(min=0.01, max=10_000.0, help="Time runs so many times faster, lives of cache entries too.")
+    ] = 1.0,
+    any_model: Annotated[bool, typer.Option("--any-model", help="Answer whatever model is named.")] = False,
+    fault: Annotated[
+        list[str] | None, typer.Option(metavar="KIND=RATE", help="Fail a share of requests on purpose; repeatable.")
+    ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Real TLS; the ready line names the authority to trust.")] = False,
+    keepalive: Annotated[
+        float, typer.Option(min=0.01, metavar="SECONDS", help="Close a connection that was idle for so long.")
+    ] = 3630.0,
+    log_requests: Annotated[
+        bool, typer.Option("--log-requests", help="A line of JSON on standard error for each request.")
+    ] = False,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines reach it.")] = False,
 ) -> None:
     from mockllm.serving import serve_command
 
-    serve_command(profile, host=host, port=port, seed=seed, allow_remote=allow_remote)
+    serve_command(
+        profile,
+        host=host,
+        port=port,
+        seed=seed,
+        allow_remote=allow_remote,
+        speed=speed,
+        keepalive_s=keepalive,
+        any_model=any_model,
+        faults=fault or [],
+        tls=tls,
+        log_requests=log_requests,
+    )
 
 
 @app.command(

@@ -20,7 +20,7 @@ from mockllm.core.profile import Profile
 from mockllm.core.reply import Script
 from mockllm.core.request import Request
 from mockllm.emulator.admission import Answer, Emulator
-from mockllm.server.application import build_app, build_runner
+from mockllm.server.application import build_app, build_runner, runs_of
 
 __all__ = ["MODEL", "Recorder", "Served", "in_warp", "letters"]
 
@@ -94,7 +94,7 @@ async def _serve(
 ) -> T:
     emulator = Recorder(profile, Draws(seed, 0), loop, speak)
     emulator.answers = []
-    runner = build_runner(build_app(emulator, connection_setup=connection_setup))
+    runner = build_runner(build_app(runs_of(emulator), connection_setup=connection_setup))
     await runner.setup()
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "mock"

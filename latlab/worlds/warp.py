@@ -34,7 +34,7 @@ from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile
 from mockllm.core.speaker import DefaultSpeaker
 from mockllm.emulator.admission import Emulator
-from mockllm.server.application import build_app, build_runner
+from mockllm.server.application import build_app, build_runner, runs_of
 
 __all__ = ["Agent", "run_warp", "run_warp_agent"]
 
@@ -117,7 +117,7 @@ async def _served(emulator: Emulator) -> AsyncIterator[NamingTransport]:
     """The mock on a socket of its own, and the transport that reaches it."""
     with _socket_folder() as folder:
         path = str(Path(folder) / "mock")
-        app = build_runner(build_app(emulator, connection_setup=False), keepalive_s=_FOREVER_S)
+        app = build_runner(build_app(runs_of(emulator), connection_setup=False), keepalive_s=_FOREVER_S)
         await app.setup()
         try:
             try:

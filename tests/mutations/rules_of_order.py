@@ -238,16 +238,15 @@ ORDER = (
     Mutation(
         "a server that sleeps between its writes",
         "every write's own time would be added to all that follow, as mock servers do that run slow",
-        "mockllm/server/application.py",
+        "mockllm/server/delivery.py",
         (
             (
-                "            for at_us, data in writes:\n",
-                "            said_us = 0\n            for at_us, data in writes:\n",
+                "            for at_us, data in spoiled.writes:\n",
+                "            said_us = 0\n            for at_us, data in spoiled.writes:\n",
             ),
             (
-                "await emulator.clock.sleep_until(answer.admitted_us + at_us)\n",
-                "await emulator.clock.sleep_until(emulator.clock.now_us() + at_us - said_us)\n"
-                "                said_us = at_us\n",
+                "await deliveries.until(clock, admitted_us + at_us)\n",
+                "await deliveries.until(clock, clock.now_us() + at_us - said_us)\n                said_us = at_us\n",
             ),
         ),
         f"{WARP}::test_a_write_that_takes_long_delays_no_later_one",
@@ -270,7 +269,7 @@ ORDER = (
     Mutation(
         "a server that sleeps 1 ms before it writes",
         "what is measured would not be what was planned",
-        "mockllm/server/application.py",
+        "mockllm/server/delivery.py",
         (
             (
                 "                await response.write(data)\n",

@@ -32,6 +32,7 @@ from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile
 from mockllm.emulator.admission import Emulator
 from mockllm.server.application import build_app
+from mockllm.server.runs import Runs
 
 JOB_S = 0.05
 ASKED: Any = {"model": "test-model", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
@@ -56,8 +57,8 @@ def received(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
     """The headers of every request that the mock was sent."""
     headers: list[dict[str, str]] = []
 
-    def spying(emulator: Emulator, *, connection_setup: bool) -> web.Application:
-        app = build_app(emulator, connection_setup=connection_setup)
+    def spying(runs: Runs, *, connection_setup: bool) -> web.Application:
+        app = build_app(runs, connection_setup=connection_setup)
 
         async def note(request: web.Request, _: web.StreamResponse) -> None:
             headers.append({name.lower(): value for name, value in request.headers.items()})

@@ -1,0 +1,91 @@
+"""The Anthropic API's paths: messages, token counting, models, and what clients ask to see whether anyone is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from mockllm.core.faults import Writes
+from mockllm.core.identity import Identity, stable_id
+from mockllm.core.timeline import Flush
+from mockllm.emulator.admission import Answer
+from mockllm.protocols import anthropic_reply
+from mockllm.protocols.anthropic_errors import ApiError, error_body
+from mockllm.protocols.anthropic_models import model_info, model_list
+from mockllm.server.prompts import Asked, Endpoint, Service, serve_prompt
+from mockllm.server.routes import Route, json_response
+from mockllm.server.runs import Run
+
+__all__ = ["anthropic_headers", "anthropic_refusal", "anthropic_routes"]
+
+_ORGANIZATION = "00000000-0000-4000-8000-000000000000"
+
+
+def anthropic_headers(identity: Identity) -> dict[str, str]:
+    """What every answer carries, an error too."""
+    return {
+        "request-id": stable_id("req", identity.path, identity.attempt),
+        "anthropic-organization-id": _ORGANIZATION,
+    }
+
+
+def anthropic_refusal(error: ApiError, headers: Mapping[str, str]) -> web.Response:
+    """`error` in the API's form; its `request_id` equals the header."""
+    return json_response(error_body(error, headers["request-id"]), status=error.status, headers=headers)
+
+
+def anthropic_routes(service: Service) -> list[Route]:
+    """Method, path and handler of each."""
+    endpoint = Endpoint("messages", _read, anthropic_headers, _failed)
+
+    async def create(http: web.Request, run: Run) -> web.StreamResponse:
+        return await serve_prompt(http, run, endpoint, service)
+
+    return [
+        Route("POST", "/v1/messages", create),
+        Route("POST", "/v1/messages/count_tokens", _count_tokens),
+        Route("GET", "/v1/models", _models),
+        Route("GET", "/v1/models/{id}", _one_model),
+        Route("GET", "/", _hello),
+        Route("GET", "/api/hello", _hello),
+    ]
+
+
+def _read(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
+    counter = run.emulator.counter
+    request = run.messages.read(headers, raw)
+
+    def whole(answer: Answer) -> dict[str, object]:
+        return anthropic_reply.message(answer.reply, answer.usage, counter)
+
+    def events(answer: Answer, flushes: list[Flush]) -> Writes:
+        first_us, end_us = answer.timeline.first_us, answer.timeline.end_us
+        return anthropic_reply.stream(answer.reply, answer.usage, flushes, first_us, end_us, counter)
+
+    return Asked(request, whole, events)
+
+
+def _failed(error: ApiError) -> bytes:
+    body = {"type": "error", "error": {"type": error.kind, "message": error.message}}
+    return f"event: error\ndata: {json.dumps(body, separators=(',', ':'))}\n\n".encode()
+
+
+async def _count_tokens(http: web.Request, run: Run) -> web.StreamResponse:
+    return json_response({"input_tokens": run.messages.count(http.headers, await http.read())})
+
+
+async def _models(_: web.Request, run: Run) -> web.StreamResponse:
+    return json_response(model_list(model_info(run.emulator.profile)))
+
+
+async def _one_model(http: web.Request, run: Run) -> web.StreamResponse:
+    info = model_info(run.emulator.profile)
+    if http.match_info["id"] != info["id"]:
+        raise ApiError(404, f"model: {http.match_info['id']}")
+    return json_response(info)
+
+
+async def _hello(_: web.Request, __: Run) -> web.StreamResponse:
+    return json_response({"message": "hello"})

@@ -1,0 +1,117 @@
+"""`/_mock/…`: what a test asks of the mock itself, in whatever language: state, log, metrics, faults, runs.
+
+None of it is part of any provider's API. Under a run's prefix (`/_run/NAME/_mock/…`) it speaks of that run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from mockllm import MockLLMError, __version__
+from mockllm.core.faults import read_rules
+from mockllm.server.metrics import CONTENT_TYPE
+from mockllm.server.prompts import Service
+from mockllm.server.routes import Route, json_response
+from mockllm.server.runs import Run, Runs, read_spec
+
+__all__ = ["ControlError", "control_routes"]
+
+PREFIX = "/_mock/"
+
+
+class ControlError(MockLLMError):
+    """A question to the mock itself that it does not understand."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Control:
+    runs: Runs
+    service: Service
+    facts: Callable[[], dict[str, Any]]
+
+    async def state(self, _: web.Request, run: Run) -> web.StreamResponse:
+        profile = run.emulator.profile
+        return json_response(
+            {
+                "version": __version__,
+                "profile": profile.name,
+                "model": profile.model,
+                "run": run.spec.model_dump() | {"seed": run.emulator.draws.seed},
+                "time_s": run.emulator.clock.now_us() / 1e6,
+                "requests": run.log.total,
+                "faults": _rules(run),
+                "runs": len(self.runs),
+                **self.facts(),
+            }
+        )
+
+    async def reset(self, _: web.Request, run: Run) -> web.StreamResponse:
+        fresh = self.runs.reset(run.spec.name)
+        return json_response({"reset": fresh.spec.name, "forgotten_requests": run.log.total})
+
+    async def requests(self, http: web.Request, run: Run) -> web.StreamResponse:
+        bodies = http.query.get("bodies", "false").lower() in ("1", "true", "yes")
+        entries = [entry.facts() | ({"body": _plain(entry.body)} if bodies else {}) for entry in run.log]
+        return json_response({"total": run.log.total, "requests": entries})
+
+    async def metrics(self, _: web.Request, __: Run) -> web.StreamResponse:
+        return web.Response(body=self.service.metrics.text(), headers={"content-type": CONTENT_TYPE})
+
+    async def faults(self, _: web.Request, run: Run) -> web.StreamResponse:
+        return json_response({"faults": _rules(run)})
+
+    async def set_faults(self, http: web.Request, run: Run) -> web.StreamResponse:
+        value = await _json(http)
+        run.faults = read_rules(value["faults"] if isinstance(value, dict) and set(value) == {"faults"} else value)
+        return json_response({"faults": _rules(run)})
+
+    async def clear_faults(self, _: web.Request, run: Run) -> web.StreamResponse:
+        run.faults = ()
+        return json_response({"faults": []})
+
+    async def open_run(self, http: web.Request, _: Run) -> web.StreamResponse:
+        run = self.runs.open(read_spec(await _json(http)))
+        return json_response({"run": run.spec.model_dump(), "base_path": f"/_run/{run.spec.name}"})
+
+    async def close_run(self, _: web.Request, run: Run) -> web.StreamResponse:
+        self.runs.close(run.spec.name)
+        return json_response({"closed": run.spec.name})
+
+
+def control_routes(runs: Runs, service: Service, facts: Callable[[], dict[str, Any]]) -> list[Route]:
+    """The routes; `facts` are what whoever runs the server wants to be seen in its state."""
+    control = _Control(runs, service, facts)
+    return [
+        Route("GET", f"{PREFIX}state", control.state),
+        Route("POST", f"{PREFIX}reset", control.reset),
+        Route("GET", f"{PREFIX}requests", control.requests),
+        Route("GET", f"{PREFIX}metrics", control.metrics),
+        Route("GET", f"{PREFIX}faults", control.faults),
+        Route("POST", f"{PREFIX}faults", control.set_faults),
+        Route("DELETE", f"{PREFIX}faults", control.clear_faults),
+        Route("POST", f"{PREFIX}runs", control.open_run),
+        Route("DELETE", f"{PREFIX}runs", control.close_run),
+    ]
+
+
+def _rules(run: Run) -> list[dict[str, Any]]:
+    return [rule.model_dump(exclude_none=True) for rule in run.faults]
+
+
+def _plain(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode("utf-8", "replace")
+
+
+async def _json(http: web.Request) -> Any:
+    try:
+        return json.loads(await http.read())
+    except (ValueError, RecursionError) as error:
+        raise ControlError(f"{http.path}: the body is no JSON: {error}") from None

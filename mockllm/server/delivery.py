@@ -1,0 +1,82 @@
+"""Sending an answer: every byte at an absolute deadline of the run's clock, and last words when the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from mockllm.clock.instants import finish
+from mockllm.core.clock import Clock
+from mockllm.core.faults import Spoiled
+from mockllm.server.request_log import Entry
+
+__all__ = ["Deliveries", "StoppingError", "send"]
+
+
+class StoppingError(Exception):
+    """The server stops, and what was waited for will not come."""
+
+
+class Deliveries:
+    """The answers that wait for their next deadline, so that they can be told when the server stops."""
+
+    __slots__ = ("_waiting", "stopping")
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    async def until(self, clock: Clock, at_us: int) -> None:
+        """Wait for `at_us`; raises `StoppingError` where the server stops before."""
+        due = asyncio.ensure_future(clock.sleep_until(at_us))
+        self._waiting.add(due)
+        try:
+            await due
+        finally:
+            self._waiting.discard(due)
+        if self.stopping:
+            raise StoppingError
+
+    def stop(self) -> None:
+        """Wake everyone who waits; whoever comes later is turned away."""
+        self.stopping = True
+        for due in self._waiting:
+            finish(due)
+
+
+async def send(
+    http: web.Request,
+    response: web.StreamResponse,
+    spoiled: Spoiled,
+    clock: Clock,
+    admitted_us: int,
+    deliveries: Deliveries,
+    entry: Entry,
+    last_words: bytes,
+) -> web.StreamResponse:
+    """Send `spoiled` through `response`, whose headers go with the first bytes; what was sent when goes into `entry`.
+
+    `last_words` end the answer where the server stops in its middle. A client that is gone ends it quietly.
+    """
+    try:
+        try:
+            for at_us, data in spoiled.writes:
+                await deliveries.until(clock, admitted_us + at_us)
+                if not response.prepared:
+                    entry.first_us = clock.now_us()
+                    await response.prepare(http)
+                await response.write(data)
+        except StoppingError:
+            entry.error = "the server stopped"
+            if not response.prepared:
+                await response.prepare(http)
+            await response.write(last_words)
+        entry.end_us = clock.now_us()
+        if spoiled.cut and http.transport is not None:
+            http.transport.close()
+        else:
+            await response.write_eof()
+    except ConnectionResetError:
+        entry.error = "the client went away"  # and nobody is left to tell
+    return response

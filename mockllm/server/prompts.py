@@ -1,0 +1,181 @@
+"""The way of a prompt through the server, whichever protocol it came by: read, set up, fail on purpose, admit, send."""
+
+from __future__ import annotations
+
+import json
+from asyncio import CancelledError
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from aiohttp import web
+
+from mockllm.core.faults import REFUSALS, FaultRule, Spoiled, Writes, pick_fault, spoil, spoil_whole
+from mockllm.core.identity import Identity
+from mockllm.core.request import Request
+from mockllm.core.timeline import Flush
+from mockllm.emulator.admission import Answer
+from mockllm.protocols.anthropic_errors import ApiError
+from mockllm.server.delivery import Deliveries, StoppingError, send
+from mockllm.server.metrics import Metrics
+from mockllm.server.request_log import Entry
+from mockllm.server.runs import Run
+from mockllm.server.set_up import SetUp
+
+__all__ = ["Asked", "Endpoint", "Service", "serve_prompt"]
+
+_CLIENT_WENT_AWAY = 499
+_FAULT_MESSAGES = {
+    "rate_limit": "This request would exceed your organization's rate limit (a planned fault of the mock)",
+    "server_error": "Internal server error",
+    "timeout": "Request timed out",
+    "overloaded": "Overloaded",
+}
+_STOPPING = ApiError(529, "Overloaded: the server is shutting down")
+
+
+class Asked(NamedTuple):
+    """A request as its protocol read it, and how that protocol writes the answer: as one body, or as events."""
+
+    request: Request
+    whole: Callable[[Answer], dict[str, Any]]
+    events: Callable[[Answer, list[Flush]], Writes]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What tells one protocol's endpoint from another's.
+
+    `read` raises `ApiError`; `headers` are those of every answer; `failed` is the event by which a stream that is under
+    way says that it failed.
+    """
+
+    name: str
+    read: Callable[[Run, Mapping[str, str], bytes], Asked]
+    headers: Callable[[Identity], dict[str, str]]
+    failed: Callable[[ApiError], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all runs of a server share. Without `set_up`, connections cost nothing here (the client pays for them).
+
+    `observe` is told of every request that has ended.
+    """
+
+    deliveries: Deliveries
+    metrics: Metrics
+    set_up: SetUp | None
+    observe: Callable[[Run, Entry], None] | None = None
+
+
+_Sent: TypeAlias = web.StreamResponse
+
+
+async def serve_prompt(http: web.Request, run: Run, endpoint: Endpoint, service: Service) -> _Sent:
+    """Answer one request. Raises `ApiError` for a refusal, which the caller writes in the protocol's form."""
+    raw = await http.read()
+    entry = run.log.open(endpoint.name, run.emulator.clock.now_us(), raw)
+    service.metrics.active.inc()
+    try:
+        response = await _answer(http, raw, run, endpoint, service, entry)
+    except ApiError as error:
+        entry.status, entry.error = error.status, error.message
+        raise
+    except CancelledError:
+        entry.status, entry.error = _CLIENT_WENT_AWAY, "the client went away"
+        raise
+    else:
+        entry.status = response.status
+        return response
+    finally:
+        service.metrics.active.dec()
+        service.metrics.count(entry)
+        if service.observe is not None:
+            service.observe(run, entry)
+
+
+async def _answer(http: web.Request, raw: bytes, run: Run, endpoint: Endpoint, service: Service, entry: Entry) -> _Sent:
+    emulator = run.emulator
+    asked = endpoint.read(run, http.headers, raw)
+    request = asked.request
+    entry.identity, entry.model, entry.stream = request.identity, request.model, request.stream
+    if service.set_up is not None:
+        ready_us = service.set_up.due_us(http, emulator, request.identity)
+        if ready_us is not None:
+            await _until(service, run, ready_us)
+    rule = pick_fault(run.faults, emulator.draws, request.identity) if run.faults else None
+    if rule is not None:
+        entry.fault = rule.kind
+        if rule.kind in REFUSALS or (rule.kind == "error_event" and not request.stream):
+            await _refuse(rule, run, service)
+    answer = entry.plan = await emulator.admit(request)
+    headers = endpoint.headers(request.identity)
+    if rule is None and not request.stream:
+        return await _whole(asked, answer, run, service, entry, headers)
+    return await _in_parts(http, asked, answer, rule, run, endpoint, service, entry, headers)
+
+
+async def _refuse(rule: FaultRule, run: Run, service: Service) -> None:
+    clock = run.emulator.clock
+    await _until(service, run, clock.now_us() + rule.wait_us)
+    status = REFUSALS.get(rule.kind, 500)
+    retry = {"retry-after": str(1 if rule.retry_after_s is None else rule.retry_after_s)} if status == 429 else {}
+    raise ApiError(status, _FAULT_MESSAGES.get(rule.kind, _FAULT_MESSAGES["server_error"]), retry)
+
+
+async def _until(service: Service, run: Run, at_us: int) -> None:
+    try:
+        await service.deliveries.until(run.emulator.clock, at_us)
+    except StoppingError:
+        raise _STOPPING from None
+
+
+async def _whole(
+    asked: Asked, answer: Answer, run: Run, service: Service, entry: Entry, headers: dict[str, str]
+) -> web.Response:
+    body = _encoded(asked.whole(answer))
+    await _until(service, run, answer.end_us)
+    entry.first_us = entry.end_us = run.emulator.clock.now_us()
+    return web.Response(body=body, headers=headers, content_type="application/json")
+
+
+async def _in_parts(
+    http: web.Request,
+    asked: Asked,
+    answer: Answer,
+    rule: FaultRule | None,
+    run: Run,
+    endpoint: Endpoint,
+    service: Service,
+    entry: Entry,
+    headers: dict[str, str],
+) -> _Sent:
+    """A stream, or a whole answer that a fault takes apart."""
+    emulator, timeline = run.emulator, answer.timeline
+    response = web.StreamResponse(headers=headers)
+    last_words = b""
+    if asked.request.stream:
+        spoiled = Spoiled(asked.events(answer, emulator.flushes(answer)))
+        last_words = endpoint.failed(_STOPPING)
+        if rule is not None:
+            spoiled = spoil(rule, spoiled.writes, endpoint.failed(ApiError(529, "Overloaded")))
+        response.content_type, response.charset = "text/event-stream", "utf-8"
+        response.headers["cache-control"] = "no-cache"
+        response.enable_chunked_encoding()
+    else:
+        assert rule is not None
+        body = _encoded(asked.whole(answer))
+        spoiled = spoil_whole(rule, [(timeline.end_us, body)])
+        response.content_type = "application/json"
+        # A body that is cut says how long it should have been.
+        response.content_length = len(body) if spoiled.cut else sum(len(data) for _, data in spoiled.writes)
+    if rule is not None and rule.kind == "wrong_content_type":
+        response.content_type, response.charset = "text/html", "utf-8"
+    return await send(
+        http, response, spoiled, emulator.clock, answer.admitted_us, service.deliveries, entry, last_words
+    )
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()

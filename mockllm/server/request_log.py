@@ -1,0 +1,111 @@
+"""What was asked of a mock and what became of it, plan beside actual, for the last so many requests."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mockllm.core.identity import Identity
+from mockllm.core.usage import Usage
+from mockllm.emulator.admission import Answer
+
+__all__ = ["Entry", "RequestLog"]
+
+_MOST_ENTRIES = 10_000
+_MOST_BODY_BYTES = 64 << 20
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request, in microseconds of the run's clock. What has not come about is None.
+
+    `plan` is the answer as it was planned at its admission; `first_us` and `end_us` are when its first and its last
+    byte were handed to the socket, so the difference to the plan is the server's own lateness.
+    """
+
+    endpoint: str
+    arrived_us: int
+    body: bytes = b""
+    identity: Identity | None = None
+    model: str = ""
+    stream: bool = False
+    plan: Answer | None = None
+    fault: str | None = None
+    status: int = 0
+    error: str | None = None
+    first_us: int | None = None
+    end_us: int | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of the answer, where one was planned."""
+        return self.plan.usage if self.plan is not None else None
+
+    @property
+    def first_late_us(self) -> int | None:
+        """How much later than planned the first byte was sent; None where a fault changed the plan."""
+        if self.plan is None or self.first_us is None or self.fault is not None:
+            return None
+        return self.first_us - (self.plan.first_us if self.stream else self.plan.end_us)
+
+    def facts(self) -> dict[str, Any]:
+        """The entry as plain JSON, times in seconds."""
+        plan, usage = self.plan, self.usage
+        return {
+            "endpoint": self.endpoint,
+            "call": self.identity.path if self.identity is not None else None,
+            "attempt": self.identity.attempt if self.identity is not None else None,
+            "model": self.model,
+            "stream": self.stream,
+            "status": self.status,
+            "fault": self.fault,
+            "error": self.error,
+            "arrived_s": _seconds(self.arrived_us),
+            "admitted_s": _seconds(plan.admitted_us if plan is not None else None),
+            "planned": plan
+            and {
+                "first_s": _seconds(plan.first_us),
+                "end_s": _seconds(plan.end_us),
+                "stop_reason": plan.reply.stop_reason,
+            },
+            "actual": {"first_s": _seconds(self.first_us), "end_s": _seconds(self.end_us)},
+            "first_late_s": _seconds(self.first_late_us),
+            "usage": usage._asdict() if usage is not None else None,
+        }
+
+
+class RequestLog:
+    """The last 10,000 requests of a run, oldest first; bodies are kept for as many of them as 64 MiB hold."""
+
+    __slots__ = ("_body_bytes", "_entries", "_with_bodies", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._body_bytes = 0
+        self._entries: deque[Entry] = deque(maxlen=_MOST_ENTRIES)
+        self._with_bodies: deque[Entry] = deque()
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def open(self, endpoint: str, arrived_us: int, body: bytes) -> Entry:
+        """A new entry for a request that arrived now."""
+        entry = Entry(endpoint, arrived_us, body)
+        self.total += 1
+        self._entries.append(entry)
+        self._with_bodies.append(entry)
+        self._body_bytes += len(body)
+        while self._body_bytes > _MOST_BODY_BYTES or len(self._with_bodies) > _MOST_ENTRIES:
+            oldest = self._with_bodies.popleft()
+            self._body_bytes -= len(oldest.body)
+            oldest.body = b""
+        return entry
+
+
+def _seconds(us: int | None) -> float | None:
+    return None if us is None else us / 1e6
