@@ -21,6 +21,7 @@ from mockllm.core.reply import Script
 from mockllm.core.request import Request
 from mockllm.emulator.admission import Answer, Emulator
 from mockllm.server.application import build_app, build_runner, runs_of
+from mockllm.server.runs import Runs
 
 __all__ = ["MODEL", "Recorder", "Served", "in_warp", "letters"]
 
@@ -31,13 +32,15 @@ _PLATFORM = get_platform()  # the SDK asks for it in a thread of its own, which 
 
 @dataclass
 class Served:
-    """One run: the SDK, a plain HTTP client, and the emulator that both reach."""
+    """A server whose runs share one emulator: the SDK, a plain HTTP client, and the emulator that both reach."""
 
     sdk: AsyncAnthropic
     http: httpx2.AsyncClient
     emulator: Emulator
     loop: WarpLoop
     socket: Path
+    runs: Runs
+    stop: Callable[[], Awaitable[None]]
 
     async def create(self, **fields: Any) -> Any:
         """`messages.create` with a model, a limit and a question unless `fields` say otherwise."""
@@ -94,7 +97,8 @@ async def _serve(
 ) -> T:
     emulator = Recorder(profile, Draws(seed, 0), loop, speak)
     emulator.answers = []
-    runner = build_runner(build_app(runs_of(emulator), connection_setup=connection_setup))
+    runs = runs_of(emulator)
+    runner = build_runner(build_app(runs, connection_setup=connection_setup), shutdown_timeout_s=2.0)
     await runner.setup()
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "mock"
@@ -106,6 +110,6 @@ async def _serve(
             ):
                 sdk = AsyncAnthropic(api_key="key", base_url="http://localhost", max_retries=0, http_client=plain)
                 sdk._platform = _PLATFORM
-                return await talk(Served(sdk, http, emulator, loop, socket))
+                return await talk(Served(sdk, http, emulator, loop, socket, runs, runner.cleanup))
         finally:
             await runner.cleanup()

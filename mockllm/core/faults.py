@@ -50,6 +50,7 @@ Kind: TypeAlias = Literal[
 REFUSALS = {"rate_limit": 429, "server_error": 500, "timeout": 504, "overloaded": 529}
 """The faults that refuse a request outright, with their HTTP status; the others spoil an answer that was planned."""
 
+_PAGE = b"<!doctype html>\n<title>Bad gateway</title>\n<p>A proxy answered in place of the API.\n"
 _WAITS_S = {"stall": 30.0, "slow_start": 10.0}
 
 
@@ -143,6 +144,8 @@ def spoil(rule: FaultRule, writes: Writes, error_event: bytes) -> Spoiled:
     """
     if rule.kind == "slow_start":
         return Spoiled([(at_us + rule.wait_us, data) for at_us, data in writes])
+    if rule.kind == "wrong_content_type":
+        return Spoiled([(writes[0][0], _PAGE)])
     events = _events(writes)
     kept = min(max(1, ceil(rule.after * len(events))), max(len(events) - 1, 0))
     before, after = events[:kept], events[kept:]
@@ -176,6 +179,8 @@ def spoil_whole(rule: FaultRule, writes: Writes) -> Spoiled:
             return Spoiled([(at_us, half)], cut=True)
         case "truncated" | "malformed":
             return Spoiled([(at_us, half)])
+        case "wrong_content_type":
+            return Spoiled([(at_us, _PAGE)])
     return Spoiled(writes)
 
 

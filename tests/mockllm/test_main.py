@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import urllib.request
 from importlib.metadata import version
 from pathlib import Path
 
@@ -54,6 +56,8 @@ def test_profiles_are_listed_and_shown(monkeypatch: pytest.MonkeyPatch, capsys: 
         (["serve", "--host", "0.0.0.0"], "--allow-remote"),
         (["profiles", "no/such/file.toml"], "no/such/file.toml"),
         (["serve", "--port", "99999"], "see mockllm serve --help"),
+        (["serve", "--fault", "fire=0.1"], "--fault fire=0.1: write KIND=RATE"),
+        (["serve", "--speed", "0"], "see mockllm serve --help"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
@@ -90,6 +94,20 @@ def test_serve_says_where_it_is_on_one_line_and_ctrl_c_ends_it_cleanly() -> None
         out, err = serving.communicate()
     assert ready == {"url": f"http://127.0.0.1:{port}", "profile": shipped()[0]}
     assert (serving.returncode, out, err) == (0, "", "")
+
+
+def test_serve_over_tls_names_the_authority_and_takes_it_away_again() -> None:
+    command = [sys.executable, "-m", "mockllm", "serve", "--port", "0", "--tls", "--log-requests"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        ready = json.loads(serving.stdout.readline())
+        trusting = ssl.create_default_context(cafile=ready["ca"])
+        with urllib.request.urlopen(f"{ready['url']}/health", context=trusting) as answer:
+            assert json.load(answer) == {"status": "ok"}
+        serving.send_signal(signal.SIGTERM)
+        assert serving.communicate() == ("", "")
+    assert ready["url"].startswith("https://127.0.0.1:")
+    assert not Path(ready["ca"]).exists()
 
 
 def test_the_command_itself_imports_nothing_heavy() -> None:

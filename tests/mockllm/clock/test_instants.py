@@ -137,3 +137,15 @@ def test_errors_say_where_and_how_to_mend_it() -> None:
     assert str(endless_instant(1_500_000)).startswith("endless at 1.500000 s: ")
     assert "24 h" in str(endless_time(90_000e6))
     assert "90000 s" in str(endless_time(90_000e6))
+
+
+def test_a_clock_that_runs_faster_counts_more_and_waits_less() -> None:
+    loop = SimLoop()
+
+    async def wait() -> tuple[int, float]:
+        clock = RealClock(loop, speed=20.0)
+        await clock.sleep_until(300_000_000)
+        return clock.now_us(), loop.time()
+
+    assert loop.run_until_complete(wait()) == (300_000_000, 15.0)
+    loop.close()
