@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from latlab import LatlabError
 from mockllm.core.distributions import Constant, Distribution
@@ -113,5 +113,6 @@ class Chat:
         """Record what the model said, and return the tool calls that it wants run."""
         uses = reply.tool_uses
         self.unmatched = {use.id for use in uses}
-        self.turns.append(Turn("assistant", reply.parts))
+        # The lab never asks for thinking, so no part of a reply to it is any.
+        self.turns.append(Turn("assistant", cast("tuple[Part, ...]", reply.parts)))
         return uses

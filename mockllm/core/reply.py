@@ -6,13 +6,15 @@ A script names the tokens of text and the tool calls of one turn; it never says 
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple, NoReturn
 
 from mockllm import MockLLMError
 from mockllm.core.identity import Identity
 from mockllm.core.passage import Content, Passage
-from mockllm.core.request import TokenCounter, canonical
+from mockllm.core.request import TokenCounter, canonical, write_out
 
 __all__ = ["BadArgumentsError", "Reply", "Script", "Text", "Thinking", "ToolRequest", "ToolUse", "compose"]
 
@@ -85,7 +87,7 @@ class Reply(NamedTuple):
 
     id: str
     model: str
-    parts: tuple[Text | ToolUse, ...]
+    parts: tuple[Thinking | Text | ToolUse, ...]
     output_tokens: int
     stop_reason: str
     stop_sequence: str | None = None
@@ -98,14 +100,25 @@ class Reply(NamedTuple):
         return tuple([part for part in self.parts if isinstance(part, ToolUse)])
 
 
-def compose(script: Script, identity: Identity, model: str, max_tokens: int, counter: TokenCounter) -> Reply:
-    """The reply that `script` describes, cut at `max_tokens`.
+def compose(
+    script: Script,
+    identity: Identity,
+    model: str,
+    max_tokens: int,
+    counter: TokenCounter,
+    stop_sequences: Sequence[str] = (),
+    thinking: str = "",
+) -> Reply:
+    """The reply that `script` describes, cut at `max_tokens`, and before the first of `stop_sequences` in its text.
 
-    Text is cut to fit; a tool call that does not fit whole is dropped, and with it those that follow.
+    Text is cut to fit; a tool call that does not fit whole is dropped, and with it those that follow. The script's
+    thinking comes first where the request allows it (`thinking` as in `Request`).
     """
     name = identity.digits()
     if max_tokens == 0:
         return Reply(f"msg_01{name}", model, (), 0, "max_tokens")
+    if thinking and script.thinking_tokens:
+        return _after_thought(script, identity, model, max_tokens, counter, stop_sequences, thinking)
     asked = []
     in_calls = 0
     for use in script.tool_uses:
@@ -120,6 +133,12 @@ def compose(script: Script, identity: Identity, model: str, max_tokens: int, cou
     spoken = min(wanted, max_tokens)
     parts: list[Text | ToolUse] = [Text(_said(script.text, identity, spoken, counter))] if spoken else []
     left = max_tokens - spoken
+    if stop_sequences and parts:
+        stopped = _stopped(parts[0], stop_sequences, counter)
+        if stopped is not None:
+            text, met = stopped
+            parts = [Text(text)] if text else []
+            return Reply(f"msg_01{name}", model, tuple(parts), max(1, counter.count(text)), "stop_sequence", met)
     if spoken < wanted:
         return Reply(f"msg_01{name}", model, tuple(parts), max_tokens, "max_tokens")
     for number, (tool, arguments, text, cost) in enumerate(asked):
@@ -128,6 +147,46 @@ def compose(script: Script, identity: Identity, model: str, max_tokens: int, cou
         left -= cost
         parts.append(ToolUse(f"toolu_01{name[:-3]}{number:03x}", tool, arguments, text))
     return Reply(f"msg_01{name}", model, tuple(parts), max_tokens - left, "tool_use" if asked else "end_turn")
+
+
+def _after_thought(
+    script: Script,
+    identity: Identity,
+    model: str,
+    max_tokens: int,
+    counter: TokenCounter,
+    stop_sequences: Sequence[str],
+    thinking: str,
+) -> Reply:
+    """The reply with the script's thinking before it; all that is left of `max_tokens` is for the rest."""
+    thought = min(script.thinking_tokens, max_tokens)
+    part = Thinking(
+        Passage(f"{identity.path}:{identity.attempt}:thought", thought), _signature(identity), thinking != "omitted"
+    )
+    if thought == max_tokens:
+        return Reply(f"msg_01{identity.digits()}", model, (part,), thought, "max_tokens", None, thought)
+    rest = script._replace(thinking_tokens=0, output_tokens=script.output_tokens - thought)
+    reply = compose(rest, identity, model, max_tokens - thought, counter, stop_sequences)
+    return reply._replace(
+        parts=(part, *reply.parts), output_tokens=reply.output_tokens + thought, thinking_tokens=thought
+    )
+
+
+def _signature(identity: Identity) -> str:
+    """Opaque to the client, which returns it as it is; the same for the same identity."""
+    named = f"signature\x1f{identity.path}\x1f{identity.attempt}".encode("utf-8", "surrogatepass")
+    return b64encode(blake2b(named).digest() + blake2b(named, digest_size=32).digest()).decode()
+
+
+def _stopped(part: Text | ToolUse, sequences: Sequence[str], counter: TokenCounter) -> tuple[str, str] | None:
+    """The text before the first of `sequences` in it, and which one that is (the longest of those at one place)."""
+    assert isinstance(part, Text)
+    text = write_out(part.content, counter)
+    found = [(text.find(one), -len(one), one) for one in sequences if one in text]
+    if not found:
+        return None
+    place, _, met = min(found)
+    return text[:place], met
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -164,9 +164,10 @@ class Request:
 
     `tools` are those that the answer may call; `answers_tools` says that the last user turn brings their results.
     `counted` is the prompt's length in tokens where it has no breakpoints and the prefix was not made to hold it.
-    `stop_sequences` end the text before them; `output_schema` is the JSON Schema that the text must be valid against;
-    `thinking` says how thinking is shown: "" (there is none), "summarized" or "omitted". `workspace` names whose cache
-    it is, `cache_key` the provider's routing hint, and `previous_id` the message that a client compares its cache with.
+    `stop_sequences` end the text before them; `output_schema` is the JSON Schema that the text must be valid against.
+    `thinking` says how thinking is shown, "" (there is none), "summarized" or "omitted"; `thinking_most` limits it.
+    `workspace` names whose cache it is, `cache_key` the provider's routing hint, and `previous_id` the message that a
+    client compares its cache with.
     `hash_after(i)` and `tokens_through(i)` speak of everything up to and including block number i.
     """
 
@@ -183,6 +184,7 @@ class Request:
     stop_sequences: tuple[str, ...] = ()
     output_schema: dict[str, Any] | None = None
     thinking: str = ""
+    thinking_most: int | None = None
     workspace: str = "default"
     cache_key: str = ""
     previous_id: str | None = None

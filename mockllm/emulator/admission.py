@@ -91,6 +91,8 @@ class Emulator:
             request.model,
             request.max_tokens,
             self.counter,
+            request.stop_sequences,
+            request.thinking,
         )
         timeline = self.service.plan(self.draws, identity, total - read, read, reply.output_tokens)
         if request.breakpoints:

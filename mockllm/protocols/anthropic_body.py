@@ -171,12 +171,28 @@ class ToolChoice(_Wire):
 
 
 class Thinking(BaseModel):
-    """The thinking parameter: accepted, part of the cache key, and otherwise ignored."""
+    """The thinking parameter: whether the model thinks first, how much at most, and what is shown of it."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
     type: Literal["adaptive", "enabled", "disabled", "between_tools"]
     budget_tokens: int | None = Field(default=None, ge=1024)
+    display: Literal["summarized", "omitted"] | None = None
+
+    @model_validator(mode="after")
+    def _has_its_budget(self) -> Thinking:
+        if self.type == "enabled" and self.budget_tokens is None:
+            raise ValueError("budget_tokens: Field required")
+        return self
+
+
+class OutputFormat(BaseModel):
+    """What the text of the answer must be: JSON that is valid against `schema`."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    type: Literal["json_schema"]
+    schema_: dict[str, Any] = Field(alias="schema")
 
 
 class OutputConfig(BaseModel):
@@ -184,7 +200,16 @@ class OutputConfig(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    format: dict[str, Any] | None = None
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    format: OutputFormat | None = None
+
+
+class Diagnostics(BaseModel):
+    """Asks why a prompt missed the cache: `previous_message_id` is the answer that it is compared with."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    previous_message_id: str | None = None
 
 
 class Body(_Wire):
@@ -205,6 +230,7 @@ class Body(_Wire):
     top_p: float | None = None
     top_k: int | None = None
     metadata: dict[str, Any] | None = None
+    diagnostics: Diagnostics | None = None
     service_tier: Literal["auto", "standard_only"] | None = None
     speed: Literal["standard", "fast"] | None = None
     # Accepted as the SDK sends them, beta parameters among them; nothing here follows from them.
@@ -212,7 +238,6 @@ class Body(_Wire):
     compaction: Any = None
     container: Any = None
     context_management: Any = None
-    diagnostics: Any = None
     fallback_credit_token: Any = None
     fallbacks: Any = None
     inference_geo: Any = None

@@ -17,6 +17,7 @@ from mockllm.core.request import (
     TokenCounter,
     canonical,
     opaque_block,
+    scope,
     system_block,
     text_block,
     tool_block,
@@ -60,6 +61,7 @@ class Prompt:
     prefix: Prefix
     salts: _Salts
     model: str
+    workspace: str
     tools: list[dict[str, Any]] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
 
@@ -88,12 +90,12 @@ class Prompt:
         return hashed.digest()
 
 
-def render(body: Body, plain: dict[str, Any], scope: str, counter: TokenCounter) -> Prompt:
-    """`body` as a prompt whose prefixes are kept under `scope`; `plain` is the JSON that it was read from.
+def render(body: Body, plain: dict[str, Any], workspace: str, counter: TokenCounter) -> Prompt:
+    """`body` as a prompt whose prefixes are private to `workspace`; `plain` is the JSON that it was read from.
 
     Raises `ApiError` 400 for a cache marker on an empty block.
     """
-    rendered = Prompt(Prefix(scope), _salts(body, plain), body.model)
+    rendered = Prompt(Prefix(scope(body.model, workspace)), _salts(body, plain), body.model, workspace)
     for number, tool in enumerate(body.tools or ()):
         definition = {name: held for name, held in plain["tools"][number].items() if name != "cache_control"}
         rendered.tools.append(definition)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeAlias
 
 from mockllm.core.passage import Passage
-from mockllm.core.reply import Reply, Text, ToolUse
+from mockllm.core.reply import Reply, Text, Thinking, ToolUse
 from mockllm.core.request import TokenCounter, write_out
 from mockllm.core.timeline import Flush
 from mockllm.core.usage import Usage
@@ -19,7 +19,7 @@ __all__ = ["message", "stream"]
 def message(reply: Reply, usage: Usage, counter: TokenCounter) -> dict[str, Any]:
     """The whole answer as the JSON of a response without streaming."""
     content = [_block(part, counter) for part in reply.parts]
-    return _message(reply, content, reply.stop_reason, _usage(usage, reply.output_tokens))
+    return _message(reply, content, reply.stop_reason, _usage(usage, reply.output_tokens, reply.thinking_tokens))
 
 
 def stream(
@@ -39,9 +39,10 @@ def stream(
         if not pinged and event["type"] == "content_block_start":
             _at(writes, at_us, {"type": "ping"})
             pinged = True
-    closing = _usage(usage, reply.output_tokens)
+    closing = _usage(usage, reply.output_tokens, reply.thinking_tokens)
     counts = {name: closing[name] for name in _DELTA_USAGE}
-    delta = {"stop_reason": reply.stop_reason, "stop_sequence": None, "stop_details": None, "container": None}
+    delta = {"stop_reason": reply.stop_reason, "stop_sequence": reply.stop_sequence, "stop_details": None}
+    delta["container"] = None
     _at(writes, end_us, {"type": "message_delta", "delta": delta, "usage": counts})
     _at(writes, end_us, {"type": "message_stop"})
     return [(at_us, b"".join(events)) for at_us, events in writes.items()]
@@ -83,49 +84,66 @@ def _said(reply: Reply, flushes: Sequence[Flush], counter: TokenCounter) -> Iter
             if whole:
                 break
             place += 1
+        if isinstance(part, Thinking):
+            signed = {"type": "signature_delta", "signature": part.signature}
+            yield flushes[place].at_us, {"type": "content_block_delta", "index": index, "delta": signed}
         yield flushes[place].at_us, {"type": "content_block_stop", "index": index}
         begun = ended
 
 
+_Part: TypeAlias = Thinking | Text | ToolUse
+
+
 def _shares(reply: Reply, counter: TokenCounter) -> list[int]:
     """Output tokens of each part; the last takes those of a tool call that was cut off."""
-    shares = [_tokens(part, counter) if isinstance(part, Text) else _call_tokens(part, counter) for part in reply.parts]
+    shares = [_tokens(part, counter) for part in reply.parts]
     if shares:
         shares[-1] += reply.output_tokens - sum(shares)
     return shares
 
 
-def _tokens(part: Text, counter: TokenCounter) -> int:
+def _tokens(part: _Part, counter: TokenCounter) -> int:
+    if isinstance(part, ToolUse):
+        return counter.count(part.name) + counter.count(part.json)
     content = part.content
     return content.tokens if isinstance(content, Passage) else max(1, counter.count(content))
 
 
-def _call_tokens(part: ToolUse, counter: TokenCounter) -> int:
-    return counter.count(part.name) + counter.count(part.json)
+def _written(part: _Part, counter: TokenCounter) -> str:
+    """What the deltas of `part` carry; thinking that is not shown has none."""
+    if isinstance(part, ToolUse):
+        return part.json
+    return "" if isinstance(part, Thinking) and not part.shown else write_out(part.content, counter)
 
 
-def _written(part: Text | ToolUse, counter: TokenCounter) -> str:
-    return write_out(part.content, counter) if isinstance(part, Text) else part.json
+def _block(part: _Part, counter: TokenCounter) -> dict[str, Any]:
+    match part:
+        case Text():
+            return {"type": "text", "text": write_out(part.content, counter), "citations": None}
+        case Thinking():
+            return {"type": "thinking", "thinking": _written(part, counter), "signature": part.signature}
+        case ToolUse():
+            return {"type": "tool_use", "id": part.id, "name": part.name, "input": dict(part.arguments)}
 
 
-def _block(part: Text | ToolUse, counter: TokenCounter) -> dict[str, Any]:
-    if isinstance(part, Text):
-        return {"type": "text", "text": write_out(part.content, counter), "citations": None}
-    return {"type": "tool_use", "id": part.id, "name": part.name, "input": dict(part.arguments)}
+def _empty(part: _Part) -> dict[str, Any]:
+    match part:
+        case Text():
+            return {"type": "text", "text": "", "citations": None}
+        case Thinking():
+            return {"type": "thinking", "thinking": "", "signature": ""}
+        case ToolUse():
+            return {"type": "tool_use", "id": part.id, "name": part.name, "input": {}}
 
 
-def _empty(part: Text | ToolUse) -> dict[str, Any]:
-    if isinstance(part, Text):
-        return {"type": "text", "text": "", "citations": None}
-    return {"type": "tool_use", "id": part.id, "name": part.name, "input": {}}
-
-
-def _delta(index: int, part: Text | ToolUse, piece: str) -> dict[str, Any]:
-    delta = (
-        {"type": "text_delta", "text": piece}
-        if isinstance(part, Text)
-        else {"type": "input_json_delta", "partial_json": piece}
-    )
+def _delta(index: int, part: _Part, piece: str) -> dict[str, Any]:
+    match part:
+        case Text():
+            delta = {"type": "text_delta", "text": piece}
+        case Thinking():
+            delta = {"type": "thinking_delta", "thinking": piece}
+        case ToolUse():
+            delta = {"type": "input_json_delta", "partial_json": piece}
     return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
@@ -139,7 +157,7 @@ def _message(
         "role": "assistant",
         "content": content,
         "stop_reason": stop_reason,
-        "stop_sequence": None,
+        "stop_sequence": reply.stop_sequence if stop_reason else None,
         "stop_details": None,
         "container": None,
         "diagnostics": None,
@@ -147,7 +165,7 @@ def _message(
     }
 
 
-def _usage(usage: Usage, output_tokens: int) -> dict[str, Any]:
+def _usage(usage: Usage, output_tokens: int, thinking_tokens: int = 0) -> dict[str, Any]:
     return {
         "input_tokens": usage.input_tokens,
         "cache_creation_input_tokens": usage.write_5m_tokens + usage.write_1h_tokens,
@@ -157,7 +175,7 @@ def _usage(usage: Usage, output_tokens: int) -> dict[str, Any]:
             "ephemeral_1h_input_tokens": usage.write_1h_tokens,
         },
         "output_tokens": output_tokens,
-        "output_tokens_details": {"thinking_tokens": 0},
+        "output_tokens_details": {"thinking_tokens": thinking_tokens},
         "server_tool_use": None,
         "service_tier": "standard",
         "inference_geo": "global",

@@ -9,7 +9,7 @@ from typing import Any
 
 from mockllm.core.identity import CALL_HEADER, BadCallPathError, Occurrences, check_path
 from mockllm.core.profile import Profile
-from mockllm.core.request import Prefix, Request, TokenCounter, scope
+from mockllm.core.request import Prefix, Request, TokenCounter
 from mockllm.protocols.anthropic_body import Body, TextBlock, read_body
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.anthropic_prompt import Prompt, render
@@ -24,11 +24,15 @@ _SAMPLING = ("temperature", "top_p", "top_k")
 
 @dataclass(slots=True)
 class RequestReader:
-    """Reads the requests of one run; `occurrences` counts those without a call path."""
+    """Reads the requests of one run; `occurrences` counts those that go by one name.
+
+    With `any_model` the profile answers whatever model is named.
+    """
 
     profile: Profile
     counter: TokenCounter
     occurrences: Occurrences
+    any_model: bool = False
 
     def read(self, headers: Mapping[str, str], raw: bytes) -> Request:
         """The request that is asked, or the first reason to refuse it, raised as `ApiError`.
@@ -37,6 +41,7 @@ class RequestReader:
         """
         path, body, prompt = self._prompt(headers, raw, counting=False)
         max_tokens = body.max_tokens or 0
+        results = answers_tools(body.messages)
         marks = prompt.breakpoints(body, round(self.profile.cache.breakpoints.value))
         self._check_limits(body, max_tokens, prompt.prefix)
         # Counted last, so that a refused request takes no place among those that are answered.
@@ -50,7 +55,13 @@ class RequestReader:
             max_tokens=max_tokens,
             stream=bool(body.stream),
             tools=_callable_tools(body, prompt.tools),
-            answers_tools=answers_tools(body.messages) and not _must_call(body),
+            answers_tools=results and not _must_call(body),
+            stop_sequences=tuple(body.stop_sequences or ()),
+            output_schema=_schema(body),
+            thinking=_thinking(body, results),
+            thinking_most=body.thinking.budget_tokens if body.thinking is not None else None,
+            workspace=prompt.workspace,
+            previous_id=body.diagnostics.previous_message_id if body.diagnostics is not None else None,
         )
 
     def count(self, headers: Mapping[str, str], raw: bytes) -> int:
@@ -65,11 +76,11 @@ class RequestReader:
         body, plain = read_body(raw)
         _check_fields(body, version, counting=counting)
         check_tool_calls(body.messages)
-        if body.model != self.profile.model:
+        if body.model != self.profile.model and not self.any_model:
             raise ApiError(404, f"model: {body.model}")
         workspace = blake2b(credential, digest_size=8).hexdigest()
         try:
-            return path, body, render(body, plain, scope(body.model, workspace), self.counter)
+            return path, body, render(body, plain, workspace, self.counter)
         except RecursionError:
             raise ApiError(400, "The request body is not valid JSON: nested too deeply") from None
 
@@ -101,6 +112,19 @@ def _callable_tools(body: Body, definitions: list[dict[str, Any]]) -> tuple[dict
             if tool.is_client_s and wanted in (None, tool.name)
         ]
     )
+
+
+def _schema(body: Body) -> dict[str, Any] | None:
+    output = body.output_config
+    return output.format.schema_ if output is not None and output.format is not None else None
+
+
+def _thinking(body: Body, answers_tools: bool) -> str:
+    """How thinking is shown, or "" where this turn has none: between tools only once there are results."""
+    thinking = body.thinking
+    if thinking is None or thinking.type == "disabled" or (thinking.type == "between_tools" and not answers_tools):
+        return ""
+    return thinking.display or "summarized"
 
 
 def _must_call(body: Body) -> bool:
@@ -151,6 +175,10 @@ def _check_fields(body: Body, version: str, *, counting: bool) -> None:
                 raise ApiError(400, f"{name}: Extra inputs are not permitted")
     elif body.max_tokens is None:
         raise ApiError(400, "max_tokens: Field required")
+    elif body.thinking is not None and 0 < body.max_tokens <= (body.thinking.budget_tokens or 0):
+        raise ApiError(400, "`max_tokens` must be greater than `thinking.budget_tokens`")
+    if any(not sequence.strip() for sequence in body.stop_sequences or ()):
+        raise ApiError(400, "stop_sequences: each stop sequence must contain non-whitespace")
     _check_tools(body)
     if version == _NO_SAMPLING:
         _check_newer_version(body, version)

@@ -127,7 +127,7 @@ class Runs:
 
     def _made(self, spec: RunSpec) -> Run:
         emulator, occurrences = self._make(spec), Occurrences()
-        reader = RequestReader(emulator.profile, emulator.counter, occurrences)
+        reader = RequestReader(emulator.profile, emulator.counter, occurrences, self._any_model)
         return Run(spec, emulator, reader, occurrences, self._faults)
 
     def _hold(self, run: Run) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from profiles_for_tests import make_profile
 
 from mockllm.core.identity import Identity
-from mockllm.core.reply import Reply, Script, Text, ToolUse, compose
+from mockllm.core.reply import Reply, Script, Text, Thinking, ToolUse, compose
 from mockllm.core.request import TokenCounter, canonical, write_out
 
 COUNTER = TokenCounter(make_profile().tokens)
@@ -21,8 +21,14 @@ CALL = ("search", {"query": "x" * 20})
 COST = 2 + 8  # "search", and {"query":"xxxxxxxxxxxxxxxxxxxx"}, at four characters a token
 
 
-def say(script: Script, max_tokens: int = PLENTY, identity: Identity = Identity("main/turn-1")) -> Reply:  # noqa: B008
-    return compose(script, identity, "model", max_tokens, COUNTER)
+def say(
+    script: Script,
+    max_tokens: int = PLENTY,
+    identity: Identity = Identity("main/turn-1"),  # noqa: B008
+    stop: tuple[str, ...] = (),
+    thinking: str = "",
+) -> Reply:
+    return compose(script, identity, "model", max_tokens, COUNTER, stop, thinking)
 
 
 def tokens_of(part: Text | ToolUse) -> int:
@@ -93,3 +99,59 @@ def test_identifiers_are_stable_and_unique_to_the_call_and_the_place() -> None:
 def test_two_calls_say_different_words() -> None:
     one, other = (say(Script(100), identity=Identity(path)).parts for path in ("a", "b"))
     assert write_out(one[0].content, COUNTER) != write_out(other[0].content, COUNTER)
+
+
+def test_the_text_ends_before_the_first_stop_sequence_and_nothing_follows_it() -> None:
+    reply = say(Script(0, (CALL,), text="one two three four"), stop=("four", "thr", "three"))
+    assert reply.parts == (Text("one two "),)
+    assert (reply.stop_reason, reply.stop_sequence, reply.output_tokens) == ("stop_sequence", "three", 2)
+    assert reply.tool_uses == ()
+
+
+def test_a_stop_sequence_that_lies_beyond_the_limit_is_never_said() -> None:
+    reply = say(Script(0, text="one two three four"), max_tokens=2, stop=("three",))
+    assert (reply.parts, reply.stop_reason, reply.stop_sequence) == ((Text("one two "),), "max_tokens", None)
+
+
+def test_a_stop_sequence_at_the_very_start_leaves_no_text() -> None:
+    reply = say(Script(0, text="stop it"), stop=("stop",))
+    assert (reply.parts, reply.output_tokens, reply.stop_sequence) == ((), 1, "stop")
+
+
+@given(SCRIPTS, st.lists(st.text(min_size=1, max_size=3), max_size=4).map(tuple), st.integers(1, 500))
+def test_no_text_ever_holds_a_stop_sequence(script, stop, max_tokens) -> None:
+    reply = say(script, max_tokens, stop=stop)
+    texts = [write_out(part.content, COUNTER) for part in reply.parts if isinstance(part, Text)]
+    assert not [one for one in stop for text in texts if one in text]
+    assert (reply.stop_sequence is not None) == (reply.stop_reason == "stop_sequence")
+    if reply.stop_sequence is None:
+        assert reply == say(script, max_tokens)
+
+
+def test_thinking_comes_first_is_part_of_the_output_and_needs_the_request_s_leave() -> None:
+    script = Script(100, (CALL,), thinking_tokens=30)
+    assert say(script) == say(script._replace(thinking_tokens=0))
+    reply = say(script, thinking="summarized")
+    thought, text, call = reply.parts
+    assert isinstance(thought, Thinking)
+    assert isinstance(text, Text)
+    assert isinstance(call, ToolUse)
+    assert thought.shown
+    assert COUNTER.count(write_out(thought.content, COUNTER)) == 30
+    assert (reply.output_tokens, reply.thinking_tokens, tokens_of(text)) == (100, 30, 100 - 30 - COST)
+    hidden = say(script, thinking="omitted").parts[0]
+    assert hidden == thought._replace(shown=False)
+
+
+def test_thinking_can_use_up_the_limit() -> None:
+    reply = say(Script(100, thinking_tokens=30), max_tokens=20, thinking="omitted")
+    assert [type(part) for part in reply.parts] == [Thinking]
+    assert (reply.output_tokens, reply.thinking_tokens, reply.stop_reason) == (20, 20, "max_tokens")
+
+
+def test_a_signature_is_the_identity_s_own_and_stable() -> None:
+    identities = [Identity("a"), Identity("b"), Identity("a", 1)]
+    script = Script(50, thinking_tokens=10)
+    signatures = [say(script, identity=one, thinking="omitted").parts[0].signature for one in identities]
+    assert len(set(signatures)) == 3
+    assert signatures == [say(script, identity=one, thinking="summarized").parts[0].signature for one in identities]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,7 +14,7 @@ from mockllm.core.draws import Draws
 from mockllm.core.identity import Identity
 from mockllm.core.reply import Script
 from mockllm.core.request import Prefix, Request
-from mockllm.core.speaker import OUTPUT_TOKENS, DefaultSpeaker
+from mockllm.core.speaker import OUTPUT_TOKENS, THINKING_TOKENS, DefaultSpeaker
 
 LOOK = {
     "name": "look",
@@ -73,3 +74,33 @@ def test_the_table_is_that_of_the_recorded_turns(recordings: Path) -> None:
     assert (len(tokens), len(final)) == (549, 325)
     assert min(final) == 61
     assert OUTPUT_TOKENS.values == tuple(round(float(v)) for v in np.quantile(final, OUTPUT_TOKENS.levels))
+
+
+def test_it_thinks_where_the_request_lets_it_and_within_its_budget() -> None:
+    plain, thoughtful = said(), said(thinking="omitted")
+    assert plain.thinking_tokens == 0
+    assert thoughtful.thinking_tokens > 0
+    assert thoughtful.output_tokens - thoughtful.thinking_tokens == plain.output_tokens
+    names = [f"main/turn-{turn}" for turn in range(300)]
+    thoughts = [said(name, thinking="omitted").thinking_tokens for name in names]
+    assert median(thoughts) == pytest.approx(THINKING_TOKENS.quantile(0.5), rel=0.3)
+    assert max(said(name, thinking="omitted", thinking_most=1024).thinking_tokens for name in names) == 1024
+    assert said(thinking="omitted", tools=(LOOK,)).tool_uses == said(tools=(LOOK,)).tool_uses
+
+
+def test_where_a_schema_is_given_the_text_is_json_that_is_valid_against_it() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "minLength": 3}, "degrees": {"type": "integer", "maximum": 50}},
+        "required": ["city", "degrees"],
+        "additionalProperties": False,
+    }
+    values = [json.loads(said(f"main/turn-{turn}", output_schema=schema).text or "") for turn in range(50)]
+    for value in values:
+        assert set(value) == {"city", "degrees"}
+        assert len(value["city"]) >= 3
+        assert isinstance(value["degrees"], int)
+        assert value["degrees"] <= 50
+    assert len({value["degrees"] for value in values}) > 1
+    assert said(output_schema=schema, tools=(LOOK,)).tool_uses
+    assert said(output_schema=schema, tools=(LOOK,), answers_tools=True).text is not None

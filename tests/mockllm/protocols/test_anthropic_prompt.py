@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from profiles_for_tests import make_profile
 
-from mockllm.core.request import Prefix, TokenCounter, system_block, text_block, tool_block, tool_result_block
+from mockllm.core.request import Prefix, TokenCounter, scope, system_block, text_block, tool_block, tool_result_block
 from mockllm.protocols.anthropic_body import read_body
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.anthropic_prompt import Prompt, render
@@ -34,7 +34,7 @@ def said(*blocks: Any, role: str = "user") -> list[dict[str, Any]]:
 
 def test_blocks_are_rendered_tools_then_system_then_messages_as_the_sim_world_builds_them() -> None:
     rendered = prompt(tools=[TOOL], system="Be brief.").prefix
-    built = Prefix("scope")
+    built = Prefix(scope("m", "scope"))
     built.append(tool_block(TOOL, COUNTER))
     built.append(system_block("Be brief.", COUNTER))
     built.append(text_block("user", "hi", COUNTER))
@@ -147,7 +147,7 @@ def test_returned_thinking_counts_and_is_no_cache_block() -> None:
 
 def test_the_content_is_named_alike_whoever_asks_and_differs_where_it_does() -> None:
     body, plain = read_body(json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode())
-    mine, yours = (render(body, plain, scope, COUNTER) for scope in ("mine", "yours"))
+    mine, yours = (render(body, plain, workspace, COUNTER) for workspace in ("mine", "yours"))
     assert mine.content() == yours.content()
     assert mine.prefix.hashes != yours.prefix.hashes
     assert prompt(thinking={"type": "adaptive"}).content() != prompt().content()

@@ -26,8 +26,8 @@ CALLS = st.lists(
 )
 
 
-def reply_of(script: Script, max_tokens: int = 100_000) -> Reply:
-    return compose(script, Identity("main/turn-1"), "test-model", max_tokens, COUNTER)
+def reply_of(script: Script, max_tokens: int = 100_000, stop: tuple[str, ...] = (), thinking: str = "") -> Reply:
+    return compose(script, Identity("main/turn-1"), "test-model", max_tokens, COUNTER, stop, thinking)
 
 
 def flushes_of(reply: Reply, sizes: list[int], gaps: list[int]) -> list[Flush]:
@@ -192,3 +192,39 @@ def test_a_tool_that_did_not_fit_leaves_its_tokens_to_what_was_said() -> None:
     assert events[-2][1]["usage"]["output_tokens"] == 20
     said = "".join(e["delta"]["text"] for _, e in events if e["type"] == "content_block_delta")
     assert said == "".join(write_out(part.content, COUNTER) for part in reply.parts if not isinstance(part, ToolUse))
+
+
+@given(
+    thinking=st.sampled_from(["summarized", "omitted"]),
+    script=st.builds(Script, st.integers(10, 200), CALLS, thinking_tokens=st.integers(1, 100)),
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4),
+)
+def test_thinking_is_streamed_before_all_else_and_signed_once_at_its_end(
+    thinking: str, script: Script, sizes: list[int]
+) -> None:
+    reply = reply_of(script, thinking=thinking)
+    flushes = flushes_of(reply, sizes, [10])
+    events = events_of(reply, flushes)
+    whole = anthropic_reply.message(reply, USAGE, COUNTER)
+    assert whole["usage"]["output_tokens_details"] == {"thinking_tokens": script.thinking_tokens}
+    block = whole["content"][0]
+    first = [event for _, event in events if event.get("index") == 0]
+    assert first[0]["content_block"] == {"type": "thinking", "thinking": "", "signature": ""}
+    assert first[-1]["type"] == "content_block_stop"
+    assert first[-2]["delta"] == {"type": "signature_delta", "signature": block["signature"]}
+    said = "".join(event["delta"]["thinking"] for event in first[1:-2])
+    assert said == block["thinking"]
+    assert bool(said) == (thinking == "summarized")
+    # What comes after it comes no earlier than the flush with the thought's last token.
+    reached = list(accumulate(flush.tokens for flush in flushes))
+    ended_us = next(flush.at_us for flush, upto in zip(flushes, reached, strict=True) if upto >= script.thinking_tokens)
+    assert min((at for at, event in events if event.get("index", 0) > 0), default=ended_us) >= ended_us
+
+
+def test_a_stop_sequence_is_named_in_both_forms_and_not_before_the_end() -> None:
+    reply = reply_of(Script(0, text="one two three"), stop=("three",))
+    assert anthropic_reply.message(reply, USAGE, COUNTER)["stop_sequence"] == "three"
+    events = [event for _, event in events_of(reply, flushes_of(reply, [1], [10]))]
+    assert events[0]["message"]["stop_sequence"] is None
+    delta = next(event["delta"] for event in events if event["type"] == "message_delta")
+    assert (delta["stop_reason"], delta["stop_sequence"]) == ("stop_sequence", "three")

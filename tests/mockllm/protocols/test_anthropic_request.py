@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from profiles_for_tests import make_profile
 
 from mockllm.core.identity import CALL_HEADER, Identity, Occurrences
-from mockllm.core.request import FIVE_MINUTES_US, Breakpoint, Request, TokenCounter
+from mockllm.core.request import FIVE_MINUTES_US, Breakpoint, Request, TokenCounter, scope
 from mockllm.protocols.anthropic_errors import ApiError
-from mockllm.protocols.anthropic_request import RequestReader, scope
+from mockllm.protocols.anthropic_request import RequestReader
 
 HEADERS = {"x-api-key": "key", "anthropic-version": "2023-06-01"}
 NEWER = {"authorization": "Bearer key", "anthropic-version": "2026-10-21"}
@@ -131,7 +131,7 @@ def test_blocks_that_the_newer_version_refuses_pass_under_the_older(role: str, b
     [
         ({"stream": True}, "stream"),
         ({"thinking": {"type": "adaptive"}}, "thinking"),
-        ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format"),
+        ({"output_config": {"format": {"type": "json_schema", "schema": {}}}}, "output_config.format"),
         ({"tools": [LOOK], "tool_choice": {"type": "any"}}, "tool_choice"),
     ],
 )
@@ -265,3 +265,73 @@ def answer_to(ask: Callable[[dict[str, str], bytes], Request | int], headers: di
         return ask(headers, raw)
     except ApiError as error:
         return error
+
+
+def test_stop_sequences_schema_and_the_message_to_compare_with_are_carried() -> None:
+    schema = {"type": "object"}
+    request = read(
+        stop_sequences=["END", "\n\n"[:1] + "x"],
+        output_config={"effort": "low", "format": {"type": "json_schema", "schema": schema}},
+        diagnostics={"previous_message_id": "msg_1"},
+    )
+    assert request.stop_sequences == ("END", "\nx")
+    assert request.output_schema == schema
+    assert request.previous_id == "msg_1"
+    assert read().output_schema is read().previous_id is None
+    assert read().workspace != read({**HEADERS, "x-api-key": "other"}).workspace
+
+
+RESULTS = [
+    {"role": "user", "content": "look"},
+    {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "look", "input": {}}]},
+    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "seen"}]},
+]
+
+
+@pytest.mark.parametrize(
+    ("thinking", "shown", "between"),
+    [
+        ({"type": "adaptive"}, "summarized", "summarized"),
+        ({"type": "adaptive", "display": "omitted"}, "omitted", "omitted"),
+        ({"type": "enabled", "budget_tokens": 1024}, "summarized", "summarized"),
+        ({"type": "between_tools"}, "", "summarized"),
+        ({"type": "disabled"}, "", ""),
+    ],
+)
+def test_thinking_is_shown_as_it_is_asked_for(thinking: dict[str, Any], shown: str, between: str) -> None:
+    assert read(thinking=thinking, max_tokens=2000).thinking == shown
+    assert read(thinking=thinking, max_tokens=2000, messages=RESULTS).thinking == between
+    assert read(thinking=thinking, max_tokens=2000).thinking_most == thinking.get("budget_tokens")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"stop_sequences": ["a", " \n"]}, "stop_sequences: each stop sequence must contain non-whitespace"),
+        ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens: Field required"),
+        (
+            {"thinking": {"type": "enabled", "budget_tokens": 1023}},
+            "thinking.budget_tokens: Input should be greater than or equal to 1024",
+        ),
+        (
+            {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 1024},
+            "`max_tokens` must be greater than `thinking.budget_tokens`",
+        ),
+        ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema: Field required"),
+        ({"output_config": {"format": {"type": "xml", "schema": {}}}}, "output_config.format.type: Input should be"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_path(fields: dict[str, Any], message: str) -> None:
+    status, told = refused(**fields)
+    assert status == 400
+    assert told.startswith(message)
+
+
+def test_any_model_is_answered_where_that_is_wanted() -> None:
+    asked = json.dumps({**ASKED, "model": "gpt-nobody"}).encode()
+    reads = reader()
+    with pytest.raises(ApiError) as caught:
+        reads.read(HEADERS, asked)
+    assert caught.value.status == 404
+    reads.any_model = True
+    assert reads.read(HEADERS, asked).model == "gpt-nobody"
