@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mockllm.core.profile import Parameter, Price, Profile
+from mockllm.core.profile import Parameter, Price, Profile, Rules
 from mockllm.profiles import load, shipped
 
 __all__ = ["describe", "list_shipped"]
@@ -23,8 +23,9 @@ def describe(profile: Profile) -> str:
         f"{profile.max_output_tokens:,} out",
     ]
     prices = [_price(price) for price in profile.price]
+    rules = [_refused(profile.rules)] if profile.rules is not None else []
     rows = [_row(name, parameter) for name, parameter in profile.parameters()]
-    return "\n".join([*head, *prices, "", _columns(rows)])
+    return "\n".join([*head, *prices, *rules, "", _columns(rows)])
 
 
 def _price(price: Price) -> str:
@@ -34,6 +35,12 @@ def _price(price: Price) -> str:
         f"{price.write_5m_nusd / 1000:g} written for 5 minutes, {price.write_1h_nusd / 1000:g} for 1 hour, "
         f"{price.read_nusd / 1000:g} read ({price.source})"
     )
+
+
+def _refused(rules: Rules) -> str:
+    taken = rules.model_dump(exclude={"source"})
+    refused = [name.replace("_", " ") for name, is_taken in taken.items() if not is_taken]
+    return f"refuses {', '.join(refused) or 'nothing that others take'} ({rules.source})"
 
 
 def _row(name: str, parameter: Parameter) -> tuple[str, ...]:

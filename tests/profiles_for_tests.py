@@ -86,6 +86,7 @@ def make_profile(**overrides: Any) -> Profile:
     A number given for a parameter is taken as exact; a table says more. `None` leaves an optional one out.
     """
     tables = profile_tables()
+    tables["cache"]["eviction_mean_s"] = tables["rules"] = None  # what a file leaves out
     unplaced = dict(overrides)
     _place(tables, unplaced)
     if unplaced:
@@ -97,7 +98,8 @@ def _place(tables: _Tables, unplaced: _Tables) -> None:
     for name, held in list(tables.items()):
         if name in unplaced:
             given = unplaced.pop(name)
-            exact = isinstance(held, dict) and "evidence" in held and isinstance(given, (int, float))
+            known = held is None or (isinstance(held, dict) and "evidence" in held)
+            exact = known and isinstance(given, (int, float))
             tables[name] = _exact(given) if exact else given
         elif isinstance(held, dict) and "evidence" not in held:
             _place(held, unplaced)

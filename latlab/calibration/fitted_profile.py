@@ -51,6 +51,7 @@ def fitted_profile(fit: Fit, model: TtftModel, recording: Recording, training: R
             "connection": prior.connection,
             "cache": prior.cache,
             "tokens": prior.tokens,
+            "rules": prior.rules,
             "price": prior.price,
         }
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mockllm.core.profile import CacheRule, Connection, Decode, Parameter, Price, Profile, Tokens
+from mockllm.core.profile import CacheRule, Connection, Decode, Parameter, Price, Profile, Rules, Tokens
 
 __all__ = ["DATASETS", "OTHERWISE", "Prior", "model_name", "prior_for", "prior_is_known", "prior_of"]
 
@@ -21,6 +21,7 @@ DATASETS = {
 OTHERWISE = "claude-sonnet-5"
 
 _PROMPT_CACHING = "platform.claude.com, prompt caching (October 2026)"
+_MODEL_PAGES = "model pages and third parties (November 2026): newer models refuse prefill and thinking with a budget"
 _PRICING = "platform.claude.com, pricing (checked November 2026)"
 _CLAUDE_RATES = "third parties' end-to-end figures"
 
@@ -36,6 +37,7 @@ class Prior:
     connection: Connection
     cache: CacheRule
     tokens: Tokens
+    rules: Rules | None
     price: tuple[Price, ...]
 
 
@@ -55,6 +57,7 @@ def prior_of(profile: Profile) -> Prior:
         profile.connection,
         profile.cache,
         profile.tokens,
+        profile.rules,
         profile.price,
     )
 
@@ -84,6 +87,7 @@ def prior_for(name: str) -> Prior:
         tokens=Tokens(
             characters_per_token=_published(3.5, "the vendor's approximation for English: 3.5 characters a token")
         ),
+        rules=Rules(source=_MODEL_PAGES, prefill=False, thinking_enabled=False),
         price=price,
     )
 

@@ -50,6 +50,8 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         # A JSON string is a TOML basic string, but for the delete character, which TOML wants escaped.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, int):

@@ -28,6 +28,7 @@ __all__ = [
     "Profile",
     "ProfileError",
     "Residual",
+    "Rules",
     "Spike",
     "Tokens",
     "Ttft",
@@ -192,17 +193,35 @@ class Connection(_Table):
 
 
 class CacheRule(_Table):
-    """Prompt caching by breakpoints (protocol: prompt caching page)."""
+    """Prompt caching by breakpoints (protocol: prompt caching page).
+
+    `eviction_mean_s`, where there is one, is the pressure of other tenants: an entry goes before its time, after an
+    exponential wait from its writing of that mean. Without it entries live as long as they were promised.
+    """
 
     minimum_tokens: NonNegative
     lookback_blocks: Positive
     breakpoints: NonNegative
+    eviction_mean_s: Positive | None = None
 
 
 class Tokens(_Table):
     """Token counting: one token for every `characters_per_token` characters begun."""
 
     characters_per_token: Positive
+
+
+class Rules(_Table):
+    """What a model takes that others refuse; where a profile says nothing, it takes everything.
+
+    `prefill`: a conversation may end with the assistant's own words. `thinking_enabled`: thinking may be asked for with
+    a budget. `forced_tool_choice`: a tool call may be demanded. (Protocol: message texts.)
+    """
+
+    source: str
+    prefill: bool = True
+    thinking_enabled: bool = True
+    forced_tool_choice: bool = True
 
 
 class Price(_Table):
@@ -231,6 +250,7 @@ class Profile(_Table):
     connection: Connection
     cache: CacheRule
     tokens: Tokens
+    rules: Rules | None = None
     price: tuple[Price, ...] = Field(min_length=1)
 
     def parameters(self) -> Iterator[tuple[str, Parameter]]:

@@ -16,9 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from mockllm.core.distributions import Exponential, microseconds
 from mockllm.core.request import ONE_HOUR_US
 
 if TYPE_CHECKING:
+    from mockllm.core.draws import Draws
+    from mockllm.core.identity import Identity
     from mockllm.core.profile import CacheRule
     from mockllm.core.request import Request
 
@@ -41,17 +44,26 @@ class _Entry:
     readable_us: int
     expires_us: int
     ttl_us: int
+    evicted_us: int | None = None
+
+    def live_until(self, now_us: int) -> None:
+        """Renew the entry's life as of now; nothing keeps it beyond its eviction."""
+        until_us = now_us + self.ttl_us
+        self.expires_us = until_us if self.evicted_us is None else min(until_us, self.evicted_us)
 
 
 class PromptCache:
     """The cache of one run, under a clock that never goes back.
 
-    Scopes never meet, since a prefix's hash begins with its own.
+    Scopes never meet, since a prefix's hash begins with its own. `draws` are the luck of entries that are evicted, by
+    what they hold and who wrote them.
     """
 
-    __slots__ = ("_entries", "_lookback", "_minimum", "_sweep_at")
+    __slots__ = ("_draws", "_entries", "_eviction", "_lookback", "_minimum", "_sweep_at")
 
-    def __init__(self, rule: CacheRule) -> None:
+    def __init__(self, rule: CacheRule, draws: Draws | None = None) -> None:
+        self._draws = draws
+        self._eviction = Exponential(rule.eviction_mean_s.value) if rule.eviction_mean_s is not None else None
         self._minimum = round(rule.minimum_tokens.value)
         self._lookback = round(rule.lookback_blocks.value)
         self._entries: dict[bytes, _Entry] = {}
@@ -90,14 +102,23 @@ class PromptCache:
             name = request.hash_after(mark.index)
             held = entries.get(name)
             if held is None or held.expires_us <= now_us:
-                entries[name] = _Entry(readable_us, now_us + mark.ttl_us, mark.ttl_us)
-                continue
-            held.readable_us = min(held.readable_us, readable_us)
-            held.ttl_us = max(held.ttl_us, mark.ttl_us)
-            held.expires_us = now_us + held.ttl_us
+                held = entries[name] = _Entry(readable_us, 0, mark.ttl_us)
+                if self._eviction is not None:
+                    held.evicted_us = now_us + self._lasts_us(name, request.identity)
+            else:
+                held.readable_us = min(held.readable_us, readable_us)
+                held.ttl_us = max(held.ttl_us, mark.ttl_us)
+            held.live_until(now_us)
         if len(entries) >= self._sweep_at:
             self._entries = {name: held for name, held in entries.items() if now_us < held.expires_us}
             self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._entries))
+
+    def _lasts_us(self, name: bytes, writer: Identity) -> int:
+        """How long other tenants leave the entry `name` of `writer` alone."""
+        assert self._eviction is not None
+        assert self._draws is not None
+        luck = self._draws.uniforms(f"eviction {name.hex()}", writer.path, writer.attempt)[0]
+        return microseconds(self._eviction.quantile(luck))
 
     def _longest_hit(self, request: Request, now_us: int) -> int:
         """Tokens of the longest readable entry within reach of a breakpoint, which it renews; else 0."""
@@ -109,6 +130,6 @@ class PromptCache:
             for index in range(last, walked - 1, -1):
                 held = entries.get(hashes[index + 1])
                 if held is not None and held.readable_us <= now_us < held.expires_us:
-                    held.expires_us = now_us + held.ttl_us
+                    held.live_until(now_us)
                     return request.tokens_through(index)
         return 0

@@ -167,7 +167,7 @@ class Request:
     `stop_sequences` end the text before them; `output_schema` is the JSON Schema that the text must be valid against.
     `thinking` says how thinking is shown, "" (there is none), "summarized" or "omitted"; `thinking_most` limits it.
     `workspace` names whose cache it is, `cache_key` the provider's routing hint, and `previous_id` the message that a
-    client compares its cache with.
+    client compares its cache with: None where it does not ask, "" where it only will.
     `hash_after(i)` and `tokens_through(i)` speak of everything up to and including block number i.
     """
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
+from mockllm.core.cache_diagnosis import CacheDiagnosis, MissReason
 from mockllm.core.clock import Clock
 from mockllm.core.draws import Draws
 from mockllm.core.identity import Identity
@@ -27,13 +28,17 @@ Speaker: TypeAlias = Callable[[Request], Script]
 
 
 class Answer(NamedTuple):
-    """A planned answer: what, how much, and when, in whole microseconds of the run's clock."""
+    """A planned answer: what, how much, and when, in whole microseconds of the run's clock.
+
+    `cache_miss` is why the prompt was not read from the cache, where the request asks for that.
+    """
 
     identity: Identity
     reply: Reply
     usage: Usage
     timeline: Timeline
     admitted_us: int
+    cache_miss: MissReason | None = None
 
     @property
     def first_us(self) -> int:
@@ -61,10 +66,11 @@ class Emulator:
     counter: TokenCounter = field(init=False)
     scripts: dict[str, Script] = field(default_factory=dict)
     service: Service = field(init=False)
+    diagnosis: CacheDiagnosis = field(default_factory=CacheDiagnosis)
     _warmed: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.cache = PromptCache(self.profile.cache)
+        self.cache = PromptCache(self.profile.cache, self.draws)
         self.service = service_of(self.profile)
         self.counter = self.service.counter
 
@@ -98,7 +104,13 @@ class Emulator:
         if request.breakpoints:
             # An entry can be read from the moment the first response begins (protocol: prompt caching, visibility).
             self.cache.write(request, now_us, now_us + timeline.first_us)
-        return Answer(identity, reply, Usage(uncached, read, write_5m, write_1h, reply.output_tokens), timeline, now_us)
+        miss = None
+        if request.previous_id is not None:
+            miss = self.diagnosis.explain(request, read)
+            self.diagnosis.remember(request, reply.id, total - uncached)
+        return Answer(
+            identity, reply, Usage(uncached, read, write_5m, write_1h, reply.output_tokens), timeline, now_us, miss
+        )
 
     def _warm_up(self, request: Request) -> None:
         fixed = tuple(

@@ -173,7 +173,20 @@ def _salts(body: Body, plain: dict[str, Any]) -> _Salts:
     # Assumed: what counts is whether there are images at all, since a growing conversation with images is known to hit.
     if any(_is_image(block) for message in body.messages for block in message.content):
         parts.append("images")
-    return _Salts(b"fast" if body.speed == "fast" else b"", "\x1f".join(parts).encode("utf-8", "surrogatepass"))
+    before_messages = ["fast"] if body.speed == "fast" else []
+    if any((tool.type or "").startswith("web_search") for tool in body.tools or ()):
+        before_messages.append("web search")
+    if any(_is_cited(block) for message in body.messages for block in message.content):
+        before_messages.append("citations")
+    return _Salts("\x1f".join(before_messages).encode(), "\x1f".join(parts).encode("utf-8", "surrogatepass"))
+
+
+def _is_cited(block: ContentBlock) -> bool:
+    """Whether citations are switched on for a document or a search result."""
+    if not isinstance(block, OtherBlock):
+        return False
+    citations = (block.model_extra or {}).get("citations")
+    return isinstance(citations, dict) and citations.get("enabled") is True
 
 
 def _is_image(block: ContentBlock) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, TypeAlias
 
@@ -16,14 +16,23 @@ from mockllm.core.usage import Usage
 __all__ = ["message", "stream"]
 
 
-def message(reply: Reply, usage: Usage, counter: TokenCounter) -> dict[str, Any]:
-    """The whole answer as the JSON of a response without streaming."""
+def message(
+    reply: Reply, usage: Usage, counter: TokenCounter, diagnostics: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The whole answer as the JSON of a response without streaming; `diagnostics` where the request asked for them."""
     content = [_block(part, counter) for part in reply.parts]
-    return _message(reply, content, reply.stop_reason, _usage(usage, reply.output_tokens, reply.thinking_tokens))
+    used = _usage(usage, reply.output_tokens, reply.thinking_tokens)
+    return _message(reply, content, reply.stop_reason, used, diagnostics)
 
 
 def stream(
-    reply: Reply, usage: Usage, flushes: Sequence[Flush], first_us: int, end_us: int, counter: TokenCounter
+    reply: Reply,
+    usage: Usage,
+    flushes: Sequence[Flush],
+    first_us: int,
+    end_us: int,
+    counter: TokenCounter,
+    diagnostics: Mapping[str, Any] | None = None,
 ) -> list[tuple[int, bytes]]:
     """The events of `reply`, each pair the microseconds from admission and all the bytes of that instant.
 
@@ -31,7 +40,7 @@ def stream(
     text or tool byte lies at `first_us` and the last, with the end of the message, at `end_us`.
     """
     writes: dict[int, list[bytes]] = {}
-    opening = _message(reply, [], None, _usage(usage, min(1, reply.output_tokens)))
+    opening = _message(reply, [], None, _usage(usage, min(1, reply.output_tokens)), diagnostics)
     _at(writes, first_us, {"type": "message_start", "message": opening})
     pinged = False
     for at_us, event in _said(reply, flushes, counter):
@@ -148,7 +157,11 @@ def _delta(index: int, part: _Part, piece: str) -> dict[str, Any]:
 
 
 def _message(
-    reply: Reply, content: list[dict[str, Any]], stop_reason: str | None, usage: dict[str, Any]
+    reply: Reply,
+    content: list[dict[str, Any]],
+    stop_reason: str | None,
+    usage: dict[str, Any],
+    diagnostics: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     return {
         "model": reply.model,
@@ -160,7 +173,7 @@ def _message(
         "stop_sequence": reply.stop_sequence if stop_reason else None,
         "stop_details": None,
         "container": None,
-        "diagnostics": None,
+        "diagnostics": diagnostics,
         "usage": usage,
     }
 

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any
 
 from mockllm.core.identity import CALL_HEADER, BadCallPathError, Occurrences, check_path
-from mockllm.core.profile import Profile
+from mockllm.core.profile import Profile, Rules
 from mockllm.core.request import Prefix, Request, TokenCounter
 from mockllm.protocols.anthropic_body import Body, TextBlock, read_body
 from mockllm.protocols.anthropic_errors import ApiError
@@ -61,7 +61,7 @@ class RequestReader:
             thinking=_thinking(body, results),
             thinking_most=body.thinking.budget_tokens if body.thinking is not None else None,
             workspace=prompt.workspace,
-            previous_id=body.diagnostics.previous_message_id if body.diagnostics is not None else None,
+            previous_id=(body.diagnostics.previous_message_id or "") if body.diagnostics is not None else None,
         )
 
     def count(self, headers: Mapping[str, str], raw: bytes) -> int:
@@ -78,6 +78,8 @@ class RequestReader:
         check_tool_calls(body.messages)
         if body.model != self.profile.model and not self.any_model:
             raise ApiError(404, f"model: {body.model}")
+        if self.profile.rules is not None:
+            _check_rules(body, self.profile.rules)
         workspace = blake2b(credential, digest_size=8).hexdigest()
         try:
             return path, body, render(body, plain, workspace, self.counter)
@@ -208,6 +210,24 @@ def _check_newer_version(body: Body, version: str) -> None:
                 raise ApiError(400, f"{path}: `document` blocks cannot be in `assistant` messages")
             if message.role == "user" and isinstance(block, TextBlock) and block.citations:
                 raise ApiError(400, f"{path}.citations: text in a `user` message cannot have citations")
+
+
+def _check_rules(body: Body, rules: Rules) -> None:
+    """What this model, as the profile has it, does not take."""
+    turns = [message for message in body.messages if message.role != "system"]
+    if not rules.prefill and turns and turns[-1].role == "assistant":
+        raise ApiError(
+            400,
+            "This model does not support assistant message prefill. The conversation must end with a user message.",
+        )
+    if not rules.thinking_enabled and body.thinking is not None and body.thinking.type == "enabled":
+        raise ApiError(
+            400,
+            '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and '
+            '"output_config.effort" to control thinking behavior.',
+        )
+    if not rules.forced_tool_choice and _must_call(body):
+        raise ApiError(400, "tool_choice: this model does not support `any` or `tool`; use `auto`")
 
 
 def _check_prewarming(body: Body) -> None:

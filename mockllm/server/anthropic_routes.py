@@ -57,12 +57,17 @@ def _read(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
     counter = run.emulator.counter
     request = run.messages.read(headers, raw)
 
+    def diagnostics(answer: Answer) -> dict[str, object] | None:
+        return None if request.previous_id is None else {"cache_miss_reason": answer.cache_miss}
+
     def whole(answer: Answer) -> dict[str, object]:
-        return anthropic_reply.message(answer.reply, answer.usage, counter)
+        return anthropic_reply.message(answer.reply, answer.usage, counter, diagnostics(answer))
 
     def events(answer: Answer, flushes: list[Flush]) -> Writes:
         first_us, end_us = answer.timeline.first_us, answer.timeline.end_us
-        return anthropic_reply.stream(answer.reply, answer.usage, flushes, first_us, end_us, counter)
+        return anthropic_reply.stream(
+            answer.reply, answer.usage, flushes, first_us, end_us, counter, diagnostics(answer)
+        )
 
     return Asked(request, whole, events)
 

@@ -31,3 +31,10 @@ def test_prices_are_told_in_dollars_a_million_tokens() -> None:
     assert "USD a million tokens: 2 in, 10 out, 2.5 written for 5 minutes, 4 for 1 hour, 0.2 read (tests)" in describe(
         make_profile()
     )
+
+
+def test_what_a_model_refuses_is_one_line() -> None:
+    told = describe(make_profile(rules={"source": "a page", "prefill": False, "thinking_enabled": False}))
+    assert "\nrefuses prefill, thinking enabled (a page)\n" in told
+    assert "refuses nothing that others take (a page)" in describe(make_profile(rules={"source": "a page"}))
+    assert "refuses" not in describe(make_profile())

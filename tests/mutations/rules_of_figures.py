@@ -128,7 +128,7 @@ FIGURES = (
         "mockllm/core/prompt_cache.py",
         (
             (
-                "                    held.expires_us = now_us + held.ttl_us\n                    return",
+                "                    held.live_until(now_us)\n                    return",
                 "                    return",
             ),
         ),

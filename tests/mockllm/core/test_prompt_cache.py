@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from profiles_for_tests import make_profile
 
+from mockllm.core.draws import Draws
 from mockllm.core.identity import Identity
 from mockllm.core.prompt_cache import CacheUse, PromptCache
 from mockllm.core.request import FIVE_MINUTES_US, ONE_HOUR_US, Block, Breakpoint, Prefix, Request
@@ -220,6 +221,34 @@ def test_expired_entries_are_swept_out_and_living_ones_kept() -> None:
             cache.write(prompt(words, 0, scope=str(number)), now_us, now_us)
     assert len(cache._entries) == 1 + 4096
     assert cache.read(prompt("k", 0), 1 + FIVE_MINUTES_US).read_tokens == 100
+
+
+def under_pressure(mean_s: float = 100.0) -> PromptCache:
+    return PromptCache(make_profile(minimum_tokens=HUNDRED, eviction_mean_s=mean_s).cache, Draws(1, 0))
+
+
+def test_other_tenants_evict_an_entry_before_its_time_and_no_read_keeps_it() -> None:
+    gone = 0
+    for number in range(400):
+        cache = under_pressure()
+        ask(cache, prompt("ab", (1, ONE_HOUR_US), scope=str(number)), 0)
+        reads = [cache.read(prompt("ab", 1, scope=str(number)), at * 10_000_000).read_tokens for at in range(1, 11)]
+        assert reads == sorted(reads, reverse=True)
+        gone += reads[-1] == 0
+    assert 220 < gone < 285  # 1 - 1/e of 400 is 253, with a standard deviation of 10
+
+
+def test_an_eviction_is_a_matter_of_what_is_kept_and_by_whom_and_not_of_order() -> None:
+    prompts = [prompt("ab", 1, scope=str(number)) for number in range(20)]
+
+    def left(order: list[Request]) -> list[int]:
+        cache = under_pressure(50.0)
+        for one in order:
+            cache.write(one, 0, 0)
+        return [cache.read(one, 60_000_000).read_tokens for one in prompts]
+
+    assert left(prompts) == left(prompts[::-1])
+    assert 0 < left(prompts).count(0) < 20
 
 
 @dataclass

@@ -152,3 +152,18 @@ def test_the_content_is_named_alike_whoever_asks_and_differs_where_it_does() -> 
     assert mine.prefix.hashes != yours.prefix.hashes
     assert prompt(thinking={"type": "adaptive"}).content() != prompt().content()
     assert prompt(model="n").content() != prompt().content()
+
+
+def test_a_web_search_tool_and_citations_change_what_comes_after_the_tools() -> None:
+    search = {"type": "web_search_20260318", "name": "web_search"}
+    document = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a"}}
+    cited = {**document, "citations": {"enabled": True}}
+    plain, other = (hashes(tools=[TOOL], system="Be brief.", messages=said(one)) for one in (document, cited))
+    assert plain[:2] == other[:2]
+    assert plain[2] != other[2]
+    # Without the tool's own definition the toggle would not be seen where the tools end.
+    assert prompt(tools=[search], system="a").salts.system == b"web search"
+    assert prompt(tools=[TOOL], system="a", messages=said({**document, "citations": {"enabled": False}})).salts == (
+        b"",
+        b"",
+    )

@@ -335,3 +335,50 @@ def test_any_model_is_answered_where_that_is_wanted() -> None:
     assert caught.value.status == 404
     reads.any_model = True
     assert reads.read(HEADERS, asked).model == "gpt-nobody"
+
+
+NEW = {"source": "tests", "prefill": False, "thinking_enabled": False, "forced_tool_choice": False}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"messages": [*ASKED["messages"], {"role": "assistant", "content": "It is"}]},
+            "This model does not support assistant message prefill. The conversation must end with a user message.",
+        ),
+        (
+            {
+                "messages": [
+                    *ASKED["messages"],
+                    {"role": "assistant", "content": "It"},
+                    {"role": "system", "content": "s"},
+                ]
+            },
+            "This model does not support assistant message prefill.",
+        ),
+        (
+            {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2000},
+            '"thinking.type.enabled" is not supported for this model.',
+        ),
+        ({"tools": [LOOK], "tool_choice": {"type": "any"}}, "tool_choice: "),
+        ({"tools": [LOOK], "tool_choice": {"type": "tool", "name": "look"}}, "tool_choice: "),
+    ],
+)
+def test_a_model_refuses_what_its_profile_says_and_others_take_it(fields: dict[str, Any], message: str) -> None:
+    assert read(**fields).identity
+    profile = make_profile(rules=NEW)
+    with pytest.raises(ApiError) as caught:
+        RequestReader(profile, TokenCounter(profile.tokens), Occurrences()).read(
+            HEADERS, json.dumps({**ASKED, **fields}).encode()
+        )
+    assert caught.value.status == 400
+    assert caught.value.message.startswith(message)
+
+
+def test_a_system_message_may_end_the_first_turn_of_any_model() -> None:
+    profile = make_profile(rules=NEW)
+    messages = [*ASKED["messages"], {"role": "system", "content": "Be brief."}]
+    assert RequestReader(profile, TokenCounter(profile.tokens), Occurrences()).read(
+        HEADERS, json.dumps({**ASKED, "messages": messages}).encode()
+    )

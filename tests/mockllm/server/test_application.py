@@ -539,3 +539,64 @@ def test_only_the_first_request_of_a_connection_waits_for_its_set_up() -> None:
     assert drawn > 0
     assert waits == [drawn, 0]
     assert in_warp(talk, connection_setup=False)[0] == [0, 0]
+
+
+def test_a_client_is_told_why_its_prompt_missed_the_cache() -> None:
+    async def talk(served: Served) -> list[Any]:
+        reasons: list[Any] = []
+        system, changed = (
+            [{"type": "text", "text": letters(2000, letter), "cache_control": CACHED}] for letter in "xy"
+        )
+        first = await served.create(system=system)
+        assert first.diagnostics is None
+        previous = None
+        for prompt in (system, system, changed, changed):
+            message = await served.create(system=prompt, diagnostics={"previous_message_id": previous})
+            previous = message.id
+            reasons.append(message.diagnostics.to_dict()["cache_miss_reason"])
+        async with served.stream(system=system, diagnostics={"previous_message_id": "msg_none"}) as stream:
+            reasons.append((await stream.get_final_message()).diagnostics.to_dict()["cache_miss_reason"])
+        return reasons
+
+    assert in_warp(talk) == [
+        None,
+        None,
+        {"type": "system_changed", "cache_missed_input_tokens": 2000},
+        None,
+        {"type": "previous_message_not_found"},
+    ]
+
+
+def test_thinking_is_streamed_by_the_sdk_and_handed_back_with_its_signature() -> None:
+    async def talk(served: Served) -> tuple[Any, Any, Any]:
+        thinking = {"type": "adaptive"}
+        async with served.stream(thinking=thinking) as stream:
+            streamed = await stream.get_final_message()
+        turns = [
+            {"role": "user", "content": "Is it late?"},
+            {"role": "assistant", "content": streamed.content},
+            {"role": "user", "content": "And now?"},
+        ]
+        omitted = await served.create(thinking={"type": "adaptive", "display": "omitted"}, messages=turns)
+        return streamed, omitted, await served.create()
+
+    streamed, omitted, plain = in_warp(talk, speak=lambda _: Script(100, thinking_tokens=40))
+    assert [block.type for block in streamed.content] == ["thinking", "text"]
+    assert len(streamed.content[0].thinking) == 160
+    assert omitted.content[0].thinking == ""
+    assert omitted.content[0].signature
+    assert [block.type for block in plain.content] == ["text"]
+    assert [m.usage.output_tokens_details.thinking_tokens for m in (streamed, omitted, plain)] == [40, 40, 0]
+    assert streamed.usage.output_tokens == 100
+
+
+def test_a_stop_sequence_ends_what_the_sdk_is_told() -> None:
+    async def talk(served: Served) -> Any:
+        return await served.create(stop_sequences=["END"])
+
+    message = in_warp(talk, speak=lambda _: Script(50, text="This is all. END of it."))
+    assert (message.content[0].text, message.stop_reason, message.stop_sequence) == (
+        "This is all. ",
+        "stop_sequence",
+        "END",
+    )
