@@ -3,6 +3,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+LITELLM := .venv-litellm
 WORKERS ?= auto
 ARGS ?=
 
@@ -19,7 +20,7 @@ help:  ## list the targets
 demo: $(VENV)/.installed  ## install and run the main study on recorded traffic
 	$(BIN)/latlab demo
 
-test: $(VENV)/.installed-dev  ## run every test (ARGS="-k cache" passes options to pytest)
+test: $(VENV)/.installed-dev $(LITELLM)/.installed  ## run every test (ARGS="-k cache" passes options to pytest)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.installed-dev  ## lint, formatting, types, layers
@@ -32,7 +33,7 @@ bench: $(VENV)/.installed  ## LLM calls per second of a full run, beside bare Si
 	$(BIN)/python bench/sim_throughput.py
 
 clean:  ## remove the environment, the caches and every study but results/reference
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(LITELLM) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	if [ -d results ]; then find results -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +; fi
 
@@ -40,23 +41,31 @@ clean:  ## remove the environment, the caches and every study but results/refere
 # quicker; plain pip remains for a machine on which that fails.
 define install
 	if uv --version >/dev/null 2>&1; then \
-		uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '$(1)'; \
+		uv pip install --quiet --compile-bytecode --python $(1)/bin/python -c $(2) $(3); \
 	else \
-		{ $(BIN)/python -m pip install --quiet uv && \
-		  $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '$(1)'; } || \
-		$(BIN)/python -m pip install --quiet -c constraints.txt -e '$(1)'; \
+		{ $(1)/bin/python -m pip install --quiet uv && \
+		  $(1)/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/python -c $(2) $(3); } || \
+		$(1)/bin/python -m pip install --quiet -c $(2) $(3); \
 	fi
 endef
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV) (once)" >&2
-	@$(call install,.)
+	@$(call install,$(VENV),constraints.txt,-e .)
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV) with the development tools (once)" >&2
-	@$(call install,.[dev])
+	@$(call install,$(VENV),constraints.txt,-e '.[dev]')
 	@touch $(VENV)/.installed $@
+
+# LiteLLM pins much, so it has an environment of its own, which only its example needs.
+$(LITELLM)/.installed: examples/clients/litellm-constraints.txt | $(BIN)/python
+	@echo "installing LiteLLM into $(LITELLM) (once)" >&2
+	@rm -rf $(LITELLM)
+	@uv venv --quiet --python $(BIN)/python $(LITELLM) 2>/dev/null || $(BIN)/python -m venv $(LITELLM)
+	@$(call install,$(LITELLM),$<,litellm)
+	@touch $@
 
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ]; then \
