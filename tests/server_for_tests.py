@@ -55,8 +55,8 @@ class Recorder(Emulator):
 
     answers: list[Answer]
 
-    def plan(self, request: Request) -> Answer:
-        answer = super().plan(request)
+    def plan(self, request: Request, script: Script | None = None) -> Answer:
+        answer = super().plan(request, script)
         self.answers.append(answer)
         return answer
 

@@ -5,7 +5,8 @@
     {"match": {"tool": "get_weather", "has_tool_results": false},      any request like this, twice
      "times": 2, "reply": {"tool_calls": [{"name": "get_weather", "arguments": {"city": "Oslo"}}]}}
     {"error": {"status": 529, "retry_after": 2}}                       an error in the place of an answer
-    {"fault": "stall", "reply": "Hello"}                               an answer that a fault befalls
+    {"fault": "stall", "reply": "Hello"}                               an answer that a fault befalls, or
+    {"fault": {"kind": "stall", "wait_s": 5}}                          a fault with figures of its own
 
 A request takes what was left for its call path; else the first matcher that it fits, in the order of registration;
 else the next of those that ask for nothing. What was said as often as it was asked for is gone.
@@ -21,6 +22,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from mockllm import MockLLMError
+from mockllm.core.faults import FaultRule
 from mockllm.core.identity import BadCallPathError, check_path
 from mockllm.core.reply import BadArgumentsError, Script, ToolRequest
 from mockllm.core.request import Block, Request, TokenCounter, write_out
@@ -176,6 +178,16 @@ def _as_turn(reply: Any) -> Any:
     return {"text": reply} if isinstance(reply, str) else reply
 
 
+def _as_rule(fault: Any) -> Any:
+    return {"kind": fault} if isinstance(fault, str) else fault
+
+
+def _of_this_request(fault: FaultRule) -> FaultRule:
+    if fault.model_fields_set & {"rate", "call", "attempts"}:
+        raise ValueError("leave out rate, call and attempts: the registration itself says whom it is for")
+    return fault
+
+
 def _a_count(times: Any) -> Any:
     if times != "always" and (not isinstance(times, int) or isinstance(times, bool) or times < 1):
         raise ValueError('give a whole number from 1 on, or "always"')
@@ -190,14 +202,14 @@ def _a_call_path(path: str) -> str:
 
 
 class Expectation(_Table):
-    """One registration: whom it is for, how often, and what is answered. `fault` is passed on as it is."""
+    """One registration: whom it is for, how often, and what is answered."""
 
     call: Annotated[str, AfterValidator(_a_call_path)] | None = None
     match: Match | None = None
     times: Annotated[int | str, BeforeValidator(_a_count)] = 1
     reply: Annotated[ScriptedReply, BeforeValidator(_as_turn)] | None = None
     error: ErrorReply | None = None
-    fault: str | None = Field(default=None, min_length=1)
+    fault: Annotated[FaultRule, BeforeValidator(_as_rule), AfterValidator(_of_this_request)] | None = None
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Expectation:

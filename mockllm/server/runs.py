@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mockllm import MockLLMError
+from mockllm.core.expectations import Expectations
 from mockllm.core.faults import FaultRule
 from mockllm.core.identity import Occurrences
 from mockllm.emulator.admission import Emulator
@@ -74,6 +75,7 @@ class Run:
     occurrences: Occurrences
     faults: tuple[FaultRule, ...] = ()
     log: RequestLog = field(default_factory=RequestLog)
+    expectations: Expectations = field(default_factory=Expectations)
 
 
 class Runs:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from profiles_for_tests import make_profile
 
 from mockllm.core.expectations import ErrorReply, Expectation, ExpectationError, Expectations, Facts
+from mockllm.core.faults import FaultRule
 from mockllm.core.identity import Identity
 from mockllm.core.passage import Passage
 from mockllm.core.reply import Script, ToolRequest
@@ -147,14 +148,17 @@ def test_a_stop_reason_an_error_and_a_fault_are_handed_on() -> None:
         {"reply": {"text": "No.", "stop_reason": "refusal"}},
         {"error": {"status": 529, "message": "Overloaded", "retry_after": 2}},
         {"fault": "stall"},
+        {"fault": {"kind": "cut", "after": 0.25}, "reply": "Hello"},
     )
-    refused, failed, faulty = (held.take("a", lambda: PLAIN) for _ in range(3))
+    refused, failed, faulty, cut = (held.take("a", lambda: PLAIN) for _ in range(4))
     assert refused is not None
     assert (refused.stop_reason, refused.script()) == ("refusal", Script(0, [], "No."))
     assert failed is not None
     assert failed.error == ErrorReply(status=529, message="Overloaded", retry_after=2)
     assert faulty is not None
-    assert (faulty.fault, faulty.script()) == ("stall", None)
+    assert (faulty.fault, faulty.script()) == (FaultRule(kind="stall"), None)
+    assert cut is not None
+    assert (cut.fault, cut.script()) == (FaultRule(kind="cut", after=0.25), Script(0, [], "Hello"))
 
 
 # What is left
@@ -218,6 +222,8 @@ def test_every_turn_is_said_exactly_as_often_as_it_was_registered(kinds: list[st
         ({"reply": {"tool_calls": [{"name": ""}]}}, "reply.tool_calls.0.name: String should have at least 1 char"),
         ({"error": {"status": 200}}, "error.status: Input should be greater than or equal to 400"),
         ({"error": {"status": 500}, "reply": "x"}, "give an error alone"),
+        ({"fault": "hiccup"}, "fault.kind: Input should be 'rate_limit'"),
+        ({"fault": {"kind": "stall", "rate": 0.5}}, "fault: leave out rate, call and attempts"),
         ({"times": 2}, "give a reply, an error or a fault"),
         ({}, "give a reply, an error or a fault"),
         ("reply", "give a JSON object"),
