@@ -110,8 +110,10 @@ def _secrets(name: str, value: str) -> list[str]:
         pairs = value.split(";")[:1] if name == "set-cookie" else value.split(";")
         return [pair.partition("=")[2].strip().strip('"') for pair in pairs]
     scheme, _, token = value.partition(" ")
+    if scheme.lower() in ("bearer", "token"):
+        return [token.strip()]
     if scheme.lower() != "basic":
-        return [token.strip() if token else value]
+        return [value]
     try:
         plain = b64decode(token, validate=True).decode("utf-8")
     except ValueError:
