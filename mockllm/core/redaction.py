@@ -220,7 +220,7 @@ def _atom(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass")
     escaped = "".join([rf"\\+u(?i:{units[at : at + 2].hex()})" for at in range(0, len(units), 2)])
     percent = "".join([f"%(?i:{byte:02x})" for byte in raw])
-    return rf"(?:\\*{re.escape(raw.decode('latin-1'))}|{escaped}|{percent})"
+    return rf"(?:{percent}|{escaped}|\\*{re.escape(raw.decode('latin-1'))})"
 
 
 def _disjoint(edits: list[_Edit]) -> list[_Edit]:
