@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -69,6 +70,23 @@ def serve(
         tls=tls,
         log_requests=log_requests,
     )
+
+
+@app.command(
+    help="Pass requests on to an API and record its answers with their timing, without keys; Ctrl-C ends it.\n\n"
+    "Example: mockllm record --upstream http://127.0.0.1:8787 --out answers.jsonl"
+)
+def record(
+    upstream: Annotated[str, typer.Option(metavar="URL", help="The base URL of the API; the key comes with requests.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The recording, to which exchanges are appended.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = 0,
+    allow_remote_upstream: Annotated[
+        bool, typer.Option("--allow-remote-upstream", help="Let the API be on another machine.")
+    ] = False,
+) -> None:
+    from mockllm.recorder import record_command
+
+    record_command(upstream, out, port=port, allow_remote=allow_remote_upstream)
 
 
 @app.command(

@@ -11,11 +11,8 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-
-from aiohttp import web
 
 from mockllm import MockLLMError
 from mockllm.clock.instants import RealClock
@@ -25,6 +22,7 @@ from mockllm.core.profile import Profile
 from mockllm.core.speaker import DefaultSpeaker
 from mockllm.emulator.admission import Emulator
 from mockllm.profiles import load
+from mockllm.server.addresses import AddressError, is_loopback, listen
 from mockllm.server.application import build_app, build_runner
 from mockllm.server.request_log import Entry
 from mockllm.server.runs import Run, Runs, RunSpec
@@ -34,10 +32,6 @@ __all__ = ["AddressError", "Serving", "check_host", "serve", "serve_command"]
 
 _requests = logging.getLogger("mockllm.requests")
 _LAST_WORDS_S = 2.0
-
-
-class AddressError(MockLLMError):
-    """An address that cannot, or should not, be listened on."""
 
 
 class ProviderError(MockLLMError):
@@ -104,16 +98,11 @@ def serve_command(
 
 def check_host(host: str, *, allow_remote: bool) -> str:
     """`host` itself where only this machine can reach it; raises `AddressError` for another, unless that is wanted."""
-    if not allow_remote and host != "localhost":
-        try:
-            loopback = ip_address(host).is_loopback
-        except ValueError:
-            loopback = False
-        if not loopback:
-            raise AddressError(
-                f"--host {host}: other machines could reach it, and the mock takes any key; use 127.0.0.1, or add "
-                "--allow-remote"
-            )
+    if not allow_remote and not is_loopback(host):
+        raise AddressError(
+            f"--host {host}: other machines could reach it, and the mock takes any key; use 127.0.0.1, or add "
+            "--allow-remote"
+        )
     return host
 
 
@@ -146,14 +135,7 @@ async def serve(asked: Serving, *, ready: Callable[[str], None]) -> None:
         loop.add_signal_handler(signal_number, stopped.set)
     await runner.setup()
     try:
-        try:
-            await web.TCPSite(runner, asked.host, asked.port, ssl_context=asked.tls).start()
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise AddressError(
-                f"cannot listen on {asked.host} port {asked.port}: {reason}; choose another with --host or --port"
-            ) from None
-        ready(_url(runner.addresses[0], "http" if asked.tls is None else "https"))
+        ready(await listen(runner, asked.host, asked.port, asked.tls))
         await stopped.wait()
     finally:
         await runner.cleanup()
@@ -162,8 +144,3 @@ async def serve(asked: Serving, *, ready: Callable[[str], None]) -> None:
 def _log_request(run: Run, entry: Entry) -> None:
     if _requests.isEnabledFor(logging.INFO):
         _requests.info("%s", json.dumps({"run": run.spec.name, **entry.facts()}))
-
-
-def _url(address: tuple[str, int], scheme: str) -> str:
-    host, port = address[:2]
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

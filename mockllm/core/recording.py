@@ -62,8 +62,10 @@ class Chunk(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """A request and its answer. `path` holds the query; names of headers are in lower case; `cut` says that the answer
-    broke off, by the fault of either side."""
+    """A request and its answer, whose headers came `headers_us` after the request was passed on.
+
+    `path` holds the query; `cut` says that the answer broke off, by the fault of either side.
+    """
 
     method: str
     path: str
@@ -71,6 +73,7 @@ class Exchange(NamedTuple):
     body: bytes
     status: int
     headers: tuple[tuple[str, str], ...]
+    headers_us: int
     chunks: tuple[Chunk, ...]
     end_us: int
     cut: bool = False
@@ -113,6 +116,7 @@ def write_line(exchange: Exchange) -> bytes:
         "request": {"headers": dict(held.request_headers), **_written(held.body)},
         "status": held.status,
         "headers": dict(held.headers),
+        "headers_us": held.headers_us,
         "chunks": [[chunk.at_us, _text(chunk.data)] for chunk in held.chunks],
         "end_us": held.end_us,
     }
@@ -240,6 +244,7 @@ class _Recorded(_Table):
     request: _Request
     status: Annotated[int, Field(ge=200, le=599)]
     headers: dict[_Name, _Value]
+    headers_us: _Us
     chunks: list[Annotated[list[_Us | str | _Encoded], Field(min_length=2, max_length=2)]]
     end_us: _Us
     cut: bool = False
@@ -247,10 +252,12 @@ class _Recorded(_Table):
     def exchange(self) -> Exchange:
         chunks: list[Chunk] = []
         for place, (at_us, data) in enumerate(self.chunks):
-            before_us = chunks[-1].at_us if chunks else 0
+            before_us = chunks[-1].at_us if chunks else self.headers_us
             if not isinstance(at_us, int) or isinstance(data, int) or not before_us <= at_us <= self.end_us:
                 raise ValueError(f"chunks.{place}: no pair of whole microseconds, in order, and a text")
             chunks.append(Chunk(at_us, data.encode("utf-8") if isinstance(data, str) else _decoded(data.base64)))
+        if self.headers_us > self.end_us:
+            raise ValueError("headers_us: lies after end_us")
         return Exchange(
             self.method,
             self.path,
@@ -258,6 +265,7 @@ class _Recorded(_Table):
             self.request.body(),
             self.status,
             tuple(self.headers.items()),
+            self.headers_us,
             tuple(chunks),
             self.end_us,
             self.cut,

@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from importlib.metadata import version
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -27,7 +28,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     return int(left.value.code or 0)
 
 
-@pytest.mark.parametrize("words", [[], ["serve"], ["profiles"]])
+@pytest.mark.parametrize("words", [[], ["serve"], ["record"], ["profiles"]])
 def test_every_help_has_an_example(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -54,6 +55,9 @@ def test_profiles_are_listed_and_shown(monkeypatch: pytest.MonkeyPatch, capsys: 
     [
         (["serve", "--profile", "claude-nobody"], "claude-nobody"),
         (["serve", "--host", "0.0.0.0"], "--allow-remote"),
+        (["record", "--upstream", "https://api.example.com", "--out", "x"], "--allow-remote-upstream"),
+        (["record", "--upstream", "http://127.0.0.1:1", "--out", "no/such/x"], "no/such/x"),
+        (["record", "--out", "x"], "see mockllm record --help"),
         (["profiles", "no/such/file.toml"], "no/such/file.toml"),
         (["serve", "--port", "99999"], "see mockllm serve --help"),
         (["serve", "--fault", "fire=0.1"], "--fault fire=0.1: write KIND=RATE"),
@@ -108,6 +112,28 @@ def test_serve_over_tls_names_the_authority_and_takes_it_away_again() -> None:
         assert serving.communicate() == ("", "")
     assert ready["url"].startswith("https://127.0.0.1:")
     assert not Path(ready["ca"]).exists()
+
+
+def test_record_passes_on_and_ctrl_c_ends_it_with_how_to_replay(tmp_path: Path) -> None:
+    out = tmp_path / "an answer.jsonl"
+    serve = [sys.executable, "-m", "mockllm", "serve", "--port", "0", "--profile", shipped()[0]]
+    record = [sys.executable, "-m", "mockllm", "record", "--out", str(out), "--upstream"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    with subprocess.Popen(serve, **pipes) as serving:
+        upstream = json.loads(serving.stdout.readline())["url"]
+        with subprocess.Popen([*record, upstream], **pipes) as recording:
+            ready = json.loads(recording.stdout.readline())
+            with urlopen(f"{ready['url']}/health") as answer:
+                assert json.load(answer) == {"status": "ok"}
+            recording.send_signal(signal.SIGINT)
+            told, err = recording.communicate()
+        serving.send_signal(signal.SIGINT)
+        serving.communicate()
+    assert ready == {"url": ready["url"], "upstream": upstream, "out": str(out)}
+    assert ready["url"].startswith("http://127.0.0.1:")
+    assert (recording.returncode, told) == (0, "")
+    assert err == f"mockllm: 1 recorded in {out}; to answer from it: mockllm serve --replay '{out}'\n"
+    assert json.loads(out.read_bytes())["path"] == "/health"
 
 
 def test_the_command_itself_imports_nothing_heavy() -> None:

@@ -46,7 +46,7 @@ HEADERS = st.lists(
 
 @st.composite
 def exchanges(draw: st.DrawFn) -> Exchange:
-    times = sorted(draw(st.lists(st.integers(0, 10**9), max_size=5)))
+    headers_us, *times = sorted(draw(st.lists(st.integers(0, 10**9), min_size=1, max_size=6)))
     data = [draw(st.binary(max_size=30) | TEXT.map(str.encode)) for _ in times]
     chunks = tuple([Chunk(at_us, piece) for at_us, piece in zip(times, data, strict=True)])
     return Exchange(
@@ -56,15 +56,16 @@ def exchanges(draw: st.DrawFn) -> Exchange:
         draw(BODIES),
         draw(st.integers(200, 599)),
         draw(HEADERS),
+        headers_us,
         chunks,
-        (times[-1] if times else 0) + draw(st.integers(0, 1000)),
+        (times[-1] if times else headers_us) + draw(st.integers(0, 1000)),
         draw(st.booleans()),
     )
 
 
 def exchange(body: Any = QUESTION, **fields: Any) -> Exchange:
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-    plain = Exchange("POST", "/v1/messages", (), sent, 200, (), (Chunk(5, b"data"),), 9)
+    plain = Exchange("POST", "/v1/messages", (), sent, 200, (), 4, (Chunk(5, b"data"),), 9)
     return plain._replace(**fields)
 
 
@@ -140,6 +141,7 @@ def test_no_credential_reaches_a_line_wherever_it_was() -> None:
             ("Set-Cookie", "cf=klmnopqrstuv; Path=/"),
             ("request-id", f"req_{KEY}"),
         ),
+        headers_us=0,
         chunks=tuple([Chunk(place, answer[place : place + 1]) for place in range(len(answer))]),
         end_us=10_000,
     )
@@ -240,6 +242,8 @@ def test_another_key_asks_the_same_even_where_it_is_part_of_the_question() -> No
         ({"chunks": [[-1, "x"]]}, "chunks.0"),
         ({"chunks": [[5, "x"], [4, "y"]]}, "chunks.1: no pair of whole microseconds, in order"),
         ({"chunks": [[50, "x"]]}, "chunks.0: no pair"),
+        ({"chunks": [[3, "x"]]}, "chunks.0: no pair"),
+        ({"chunks": [], "headers_us": 10}, "headers_us: lies after end_us"),
         ({"chunks": [[5, {"base64": "?"}]]}, "base64"),
         ({"status": 42}, "status"),
         ({"headers": {"a": "b\r\nc: d"}}, "headers.a"),
