@@ -9,7 +9,6 @@ import sys
 import urllib.request
 from importlib.metadata import version
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 
@@ -123,7 +122,7 @@ def test_record_passes_on_and_ctrl_c_ends_it_with_how_to_replay(tmp_path: Path) 
         upstream = json.loads(serving.stdout.readline())["url"]
         with subprocess.Popen([*record, upstream], **pipes) as recording:
             ready = json.loads(recording.stdout.readline())
-            with urlopen(f"{ready['url']}/health") as answer:
+            with urllib.request.urlopen(f"{ready['url']}/health") as answer:
                 assert json.load(answer) == {"status": "ok"}
             recording.send_signal(signal.SIGINT)
             told, err = recording.communicate()
