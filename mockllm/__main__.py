@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,13 @@ app = typer.Typer(
     help="A deterministic mock of hosted LLM APIs, timed by profiles fitted to recorded traffic.\n\n"
     "Example: mockllm serve --profile claude-sonnet-5",
 )
+
+
+class ReplayTiming(StrEnum):
+    """What `--replay-timing` takes."""
+
+    RECORDED = "recorded"
+    PROFILE = "profile"
 
 
 @app.callback()
@@ -53,6 +61,12 @@ def serve(
     log_requests: Annotated[
         bool, typer.Option("--log-requests", help="A line of JSON on standard error for each request.")
     ] = False,
+    replay: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Answer from a recording, and nothing that is not in it.")
+    ] = None,
+    replay_timing: Annotated[
+        ReplayTiming, typer.Option(help="When recorded chunks come: as they came, or as the profile sends.")
+    ] = ReplayTiming.RECORDED,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines reach it.")] = False,
 ) -> None:
     from mockllm.serving import serve_command
@@ -69,6 +83,8 @@ def serve(
         faults=fault or [],
         tls=tls,
         log_requests=log_requests,
+        replay=replay,
+        replay_timing=replay_timing.value,
     )
 
 

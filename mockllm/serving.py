@@ -19,6 +19,8 @@ from mockllm.clock.instants import RealClock
 from mockllm.core.draws import Draws
 from mockllm.core.faults import FaultRule, faults_of
 from mockllm.core.profile import Profile
+from mockllm.core.recording import RecordingError, read_recording
+from mockllm.core.replay import Recording, Replay, Timing, by_question
 from mockllm.core.speaker import DefaultSpeaker
 from mockllm.emulator.admission import Emulator
 from mockllm.profiles import load
@@ -41,7 +43,8 @@ class ProviderError(MockLLMError):
 @dataclass(frozen=True, slots=True)
 class Serving:
     """How a profile is served. Time runs `speed` times as fast, lives of cache entries too; idle connections are closed
-    after `keepalive_s` of that time; with `any_model` the profile answers whatever model is named."""
+    after `keepalive_s` of that time; with `any_model` the profile answers whatever model is named. A `recording`
+    is said in the place of all that, with its own timing or the profile's."""
 
     profile: Profile
     host: str = "127.0.0.1"
@@ -52,6 +55,8 @@ class Serving:
     any_model: bool = False
     faults: tuple[FaultRule, ...] = ()
     tls: ssl.SSLContext | None = None
+    recording: Recording | None = None
+    replay_timing: Timing = "recorded"
 
 
 def serve_command(
@@ -67,6 +72,8 @@ def serve_command(
     faults: list[str],
     tls: bool,
     log_requests: bool,
+    replay: Path | None,
+    replay_timing: Timing,
 ) -> None:
     """What `mockllm serve` does: one line of JSON on standard output when ready, then service until it is stopped."""
     check_host(host, allow_remote=allow_remote)
@@ -77,6 +84,7 @@ def serve_command(
             "give a profile of an anthropic model"
         )
     rules = faults_of(faults)
+    recording = None if replay is None else _recording(replay)
     if log_requests:
         _requests.addHandler(logging.StreamHandler(sys.stderr))
         _requests.setLevel(logging.INFO)
@@ -87,13 +95,27 @@ def serve_command(
             trusted = Path(folder) / "ca.pem"
             trusted.write_bytes(authority)
             ready["ca"] = str(trusted)
+        if replay is not None:
+            ready["replay"] = str(replay)
 
         def announce(url: str) -> None:
             sys.stdout.write(json.dumps({"url": url, **ready}) + "\n")
             sys.stdout.flush()
 
-        asked = Serving(loaded, host, port, seed, speed, keepalive_s, any_model, rules, context)
+        asked = Serving(
+            loaded, host, port, seed, speed, keepalive_s, any_model, rules, context, recording, replay_timing
+        )
         asyncio.run(serve(asked, ready=announce))
+
+
+def _recording(path: Path) -> Recording:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise RecordingError(
+            f"--replay {path}: cannot be read: {error.strerror}; make one with `mockllm record`"
+        ) from None
+    return by_question(read_recording(lines, path.name))
 
 
 def check_host(host: str, *, allow_remote: bool) -> str:
@@ -115,7 +137,9 @@ def real_runs(asked: Serving, loop: asyncio.AbstractEventLoop) -> Runs:
         clock = RealClock(loop, asked.speed)
         return Emulator(profile, draws, clock, DefaultSpeaker(draws), warm=spec.cache_start == "warm")
 
-    return Runs(make, any_model=asked.any_model, faults=asked.faults)
+    recording, timing = asked.recording, asked.replay_timing
+    replay = None if recording is None else lambda: Replay(recording, timing)
+    return Runs(make, any_model=asked.any_model, faults=asked.faults, replay=replay)
 
 
 async def serve(asked: Serving, *, ready: Callable[[str], None]) -> None:
