@@ -163,7 +163,7 @@ class ScriptedReply(_Table):
     def script(self) -> Script:
         """The turn as the emulator speaks it."""
         calls = [ToolRequest.of(call.name, call.arguments) for call in self.tool_calls]
-        return Script(self.output_tokens or self.thinking_tokens, calls, self.text, self.thinking_tokens)
+        return Script(self.output_tokens or 0, calls, self.text, self.thinking_tokens)
 
 
 class ErrorReply(_Table):

@@ -116,7 +116,7 @@ async def _answer(http: web.Request, raw: bytes, run: Run, endpoint: Endpoint, s
         await _befall(rule, request, run, service, entry)
     answer = await emulator.admit(request, expected.script() if expected is not None else None)
     if expected is not None and expected.stop_reason is not None:
-        answer = answer._replace(reply=answer.reply._replace(stop_reason=expected.stop_reason))
+        answer = answer._replace(reply=answer.reply._replace(stop_reason=expected.stop_reason, stop_sequence=None))
     entry.plan = answer
     headers = endpoint.headers(request.identity)
     if rule is None and not request.stream:

@@ -143,6 +143,19 @@ def test_a_stop_reason_can_be_asked_for(streaming: bool) -> None:
     assert (message.stop_reason, message.content[0].text) == ("refusal", "I cannot.")
 
 
+def test_thinking_is_only_said_to_a_request_that_lets_the_model_think() -> None:
+    async def talk(served: Served) -> list[Any]:
+        calls = {"tool_calls": [OSLO], "thinking_tokens": 50}
+        await expect(served, {"times": 2, "reply": calls})
+        thinking = {"type": "adaptive"}
+        return [await served.create(tools=[WEATHER], thinking=thinking), await served.create(tools=[WEATHER])]
+
+    thought, plain = in_warp(talk)
+    assert [block.type for block in thought.content] == ["thinking", "tool_use"]
+    assert [block.type for block in plain.content] == ["tool_use"]
+    assert thought.usage.output_tokens == plain.usage.output_tokens + 50
+
+
 def test_what_remains_is_listed_and_can_be_cleared() -> None:
     async def talk(served: Served) -> None:
         shown = await expect(served, [{"reply": "one"}, {"match": {"model": "other"}, "reply": "never"}])
