@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +24,13 @@ app = typer.Typer(
     help="A deterministic mock of hosted LLM APIs, timed by profiles fitted to recorded traffic.\n\n"
     "Example: mockllm serve --profile claude-sonnet-5",
 )
+
+
+class ReplayTiming(StrEnum):
+    """What `--replay-timing` takes."""
+
+    RECORDED = "recorded"
+    PROFILE = "profile"
 
 
 @app.callback()
@@ -52,6 +61,12 @@ def serve(
     log_requests: Annotated[
         bool, typer.Option("--log-requests", help="A line of JSON on standard error for each request.")
     ] = False,
+    replay: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Answer from a recording, and nothing that is not in it.")
+    ] = None,
+    replay_timing: Annotated[
+        ReplayTiming, typer.Option(help="When recorded chunks come: as they came, or as the profile sends.")
+    ] = ReplayTiming.RECORDED,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines reach it.")] = False,
 ) -> None:
     from mockllm.serving import serve_command
@@ -68,7 +83,26 @@ def serve(
         faults=fault or [],
         tls=tls,
         log_requests=log_requests,
+        replay=replay,
+        replay_timing=replay_timing.value,
     )
+
+
+@app.command(
+    help="Pass requests on to an API and record its answers with their timing, without keys; Ctrl-C ends it.\n\n"
+    "Example: mockllm record --upstream http://127.0.0.1:8787 --out answers.jsonl"
+)
+def record(
+    upstream: Annotated[str, typer.Option(metavar="URL", help="The base URL of the API; the key comes with requests.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The recording, to which exchanges are appended.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = 0,
+    allow_remote_upstream: Annotated[
+        bool, typer.Option("--allow-remote-upstream", help="Let the API be on another machine.")
+    ] = False,
+) -> None:
+    from mockllm.recorder import record_command
+
+    record_command(upstream, out, port=port, allow_remote=allow_remote_upstream)
 
 
 @app.command(

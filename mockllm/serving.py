@@ -11,20 +11,20 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-
-from aiohttp import web
 
 from mockllm import MockLLMError
 from mockllm.clock.instants import RealClock
 from mockllm.core.draws import Draws
 from mockllm.core.faults import FaultRule, faults_of
 from mockllm.core.profile import Profile
+from mockllm.core.recording import RecordingError, read_recording
+from mockllm.core.replay import Recording, Replay, Timing, by_question
 from mockllm.core.speaker import DefaultSpeaker
 from mockllm.emulator.admission import Emulator
 from mockllm.profiles import load
+from mockllm.server.addresses import AddressError, is_loopback, listen
 from mockllm.server.application import build_app, build_runner
 from mockllm.server.request_log import Entry
 from mockllm.server.runs import Run, Runs, RunSpec
@@ -36,10 +36,6 @@ _requests = logging.getLogger("mockllm.requests")
 _LAST_WORDS_S = 2.0
 
 
-class AddressError(MockLLMError):
-    """An address that cannot, or should not, be listened on."""
-
-
 class ProviderError(MockLLMError):
     """A profile whose provider's protocol the server does not speak."""
 
@@ -47,7 +43,8 @@ class ProviderError(MockLLMError):
 @dataclass(frozen=True, slots=True)
 class Serving:
     """How a profile is served. Time runs `speed` times as fast, lives of cache entries too; idle connections are closed
-    after `keepalive_s` of that time; with `any_model` the profile answers whatever model is named."""
+    after `keepalive_s` of that time; with `any_model` the profile answers whatever model is named. A `recording`
+    is said in the place of all that, with its own timing or the profile's."""
 
     profile: Profile
     host: str = "127.0.0.1"
@@ -58,6 +55,8 @@ class Serving:
     any_model: bool = False
     faults: tuple[FaultRule, ...] = ()
     tls: ssl.SSLContext | None = None
+    recording: Recording | None = None
+    replay_timing: Timing = "recorded"
 
 
 def serve_command(
@@ -73,6 +72,8 @@ def serve_command(
     faults: list[str],
     tls: bool,
     log_requests: bool,
+    replay: Path | None,
+    replay_timing: Timing,
 ) -> None:
     """What `mockllm serve` does: one line of JSON on standard output when ready, then service until it is stopped."""
     check_host(host, allow_remote=allow_remote)
@@ -83,6 +84,7 @@ def serve_command(
             "give a profile of an anthropic model"
         )
     rules = faults_of(faults)
+    recording = None if replay is None else _recording(replay)
     if log_requests:
         _requests.addHandler(logging.StreamHandler(sys.stderr))
         _requests.setLevel(logging.INFO)
@@ -93,27 +95,36 @@ def serve_command(
             trusted = Path(folder) / "ca.pem"
             trusted.write_bytes(authority)
             ready["ca"] = str(trusted)
+        if replay is not None:
+            ready["replay"] = str(replay)
 
         def announce(url: str) -> None:
             sys.stdout.write(json.dumps({"url": url, **ready}) + "\n")
             sys.stdout.flush()
 
-        asked = Serving(loaded, host, port, seed, speed, keepalive_s, any_model, rules, context)
+        asked = Serving(
+            loaded, host, port, seed, speed, keepalive_s, any_model, rules, context, recording, replay_timing
+        )
         asyncio.run(serve(asked, ready=announce))
+
+
+def _recording(path: Path) -> Recording:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise RecordingError(
+            f"--replay {path}: cannot be read: {error.strerror}; make one with `mockllm record`"
+        ) from None
+    return by_question(read_recording(lines, path.name))
 
 
 def check_host(host: str, *, allow_remote: bool) -> str:
     """`host` itself where only this machine can reach it; raises `AddressError` for another, unless that is wanted."""
-    if not allow_remote and host != "localhost":
-        try:
-            loopback = ip_address(host).is_loopback
-        except ValueError:
-            loopback = False
-        if not loopback:
-            raise AddressError(
-                f"--host {host}: other machines could reach it, and the mock takes any key; use 127.0.0.1, or add "
-                "--allow-remote"
-            )
+    if not allow_remote and not is_loopback(host):
+        raise AddressError(
+            f"--host {host}: other machines could reach it, and the mock takes any key; use 127.0.0.1, or add "
+            "--allow-remote"
+        )
     return host
 
 
@@ -126,7 +137,9 @@ def real_runs(asked: Serving, loop: asyncio.AbstractEventLoop) -> Runs:
         clock = RealClock(loop, asked.speed)
         return Emulator(profile, draws, clock, DefaultSpeaker(draws), warm=spec.cache_start == "warm")
 
-    return Runs(make, any_model=asked.any_model, faults=asked.faults)
+    recording, timing = asked.recording, asked.replay_timing
+    replay = None if recording is None else lambda: Replay(recording, timing)
+    return Runs(make, any_model=asked.any_model, faults=asked.faults, replay=replay)
 
 
 async def serve(asked: Serving, *, ready: Callable[[str], None]) -> None:
@@ -146,14 +159,7 @@ async def serve(asked: Serving, *, ready: Callable[[str], None]) -> None:
         loop.add_signal_handler(signal_number, stopped.set)
     await runner.setup()
     try:
-        try:
-            await web.TCPSite(runner, asked.host, asked.port, ssl_context=asked.tls).start()
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise AddressError(
-                f"cannot listen on {asked.host} port {asked.port}: {reason}; choose another with --host or --port"
-            ) from None
-        ready(_url(runner.addresses[0], "http" if asked.tls is None else "https"))
+        ready(await listen(runner, asked.host, asked.port, asked.tls))
         await stopped.wait()
     finally:
         await runner.cleanup()
@@ -162,8 +168,3 @@ async def serve(asked: Serving, *, ready: Callable[[str], None]) -> None:
 def _log_request(run: Run, entry: Entry) -> None:
     if _requests.isEnabledFor(logging.INFO):
         _requests.info("%s", json.dumps({"run": run.spec.name, **entry.facts()}))
-
-
-def _url(address: tuple[str, int], scheme: str) -> str:
-    host, port = address[:2]
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -17,10 +17,11 @@ from profiles_for_tests import make_profile
 from mockllm.clock.warp_loop import WarpLoop
 from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile
+from mockllm.core.replay import Replay
 from mockllm.core.reply import Script
 from mockllm.core.request import Request
 from mockllm.emulator.admission import Answer, Emulator
-from mockllm.server.application import build_app, build_runner, runs_of
+from mockllm.server.application import build_app, build_runner
 from mockllm.server.runs import Runs
 
 __all__ = ["MODEL", "Recorder", "Served", "in_warp", "letters"]
@@ -55,8 +56,8 @@ class Recorder(Emulator):
 
     answers: list[Answer]
 
-    def plan(self, request: Request) -> Answer:
-        answer = super().plan(request)
+    def plan(self, request: Request, script: Script | None = None) -> Answer:
+        answer = super().plan(request, script)
         self.answers.append(answer)
         return answer
 
@@ -77,11 +78,13 @@ def in_warp(
     speak: Callable[[Request], Script] = lambda _: Script(20),
     connection_setup: bool = False,
     seed: int = 1,
+    replay: Callable[[], Replay] | None = None,
 ) -> T:
     """What `talk` returns, run to its end in virtual time on a loop, a server and a client of its own."""
     loop = WarpLoop()
     try:
-        return loop.run_until_complete(_serve(talk, loop, profile or make_profile(), speak, connection_setup, seed))
+        serving = _serve(talk, loop, profile or make_profile(), speak, connection_setup, seed, replay)
+        return loop.run_until_complete(serving)
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
@@ -94,10 +97,11 @@ async def _serve(
     speak: Callable[[Request], Script],
     connection_setup: bool,
     seed: int,
+    replay: Callable[[], Replay] | None,
 ) -> T:
     emulator = Recorder(profile, Draws(seed, 0), loop, speak)
     emulator.answers = []
-    runs = runs_of(emulator)
+    runs = Runs(lambda _: emulator, replay=replay)
     runner = build_runner(build_app(runs, connection_setup=connection_setup), shutdown_timeout_s=2.0)
     await runner.setup()
     with tempfile.TemporaryDirectory() as folder:

@@ -74,13 +74,16 @@ class Emulator:
         self.service = service_of(self.profile)
         self.counter = self.service.counter
 
-    async def admit(self, request: Request) -> Answer:
-        """Plan the answer to `request` as of this instant, after everyone with a smaller identity in it."""
+    async def admit(self, request: Request, script: Script | None = None) -> Answer:
+        """Plan the answer to `request` as of this instant, after everyone with a smaller identity in it.
+
+        `script` is said in the place of what was left for its call path.
+        """
         identity = request.identity
         await self.clock.settle(identity)
-        return self.plan(request)
+        return self.plan(request, script)
 
-    def plan(self, request: Request) -> Answer:
+    def plan(self, request: Request, script: Script | None = None) -> Answer:
         """The answer to a request that is admitted now."""
         now_us = self.clock.now_us()
         identity = request.identity
@@ -90,7 +93,7 @@ class Emulator:
             if self.warm:
                 self._warm_up(request)
             read, write_5m, write_1h, uncached = self.cache.read(request, now_us)
-        script = self.scripts.get(identity.path)
+        script = self.scripts.get(identity.path) if script is None else script
         reply = compose(
             self.speak(request) if script is None else script,
             identity,

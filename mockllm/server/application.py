@@ -22,6 +22,7 @@ from mockllm.server.control import PREFIX, control_routes
 from mockllm.server.delivery import Deliveries
 from mockllm.server.metrics import Metrics
 from mockllm.server.prompts import Service
+from mockllm.server.replaying import replay_routes
 from mockllm.server.request_log import Entry
 from mockllm.server.routes import Route, json_response
 from mockllm.server.runs import DEFAULT_RUN, Run, RunError, Runs
@@ -56,7 +57,8 @@ def build_app(
     service = Service(deliveries, Metrics(), SetUp() if connection_setup else None, observe)
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_answering_errors(Occurrences())])
     health = Route("GET", "/health", _health)
-    for route in (health, *anthropic_routes(service), *control_routes(runs, service, facts)):
+    spoken = anthropic_routes(service) if runs.default.replay is None else replay_routes(service)
+    for route in (health, *spoken, *control_routes(runs, service, facts)):
         handler = _of_its_run(runs, route)
         for path in (route.path, f"/_run/{{run}}{route.path}"):
             app.router.add_route(route.method, path, handler)

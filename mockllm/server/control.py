@@ -1,4 +1,4 @@
-"""`/_mock/…`: what a test asks of the mock itself, in whatever language: state, log, metrics, faults, runs.
+"""`/_mock/…`: what a test asks of the mock itself, in whatever language: state, log, metrics, faults, turns, runs.
 
 None of it is part of any provider's API. Under a run's prefix (`/_run/NAME/_mock/…`) it speaks of that run.
 """
@@ -74,6 +74,15 @@ class _Control:
         run.faults = ()
         return json_response({"faults": []})
 
+    async def expected(self, _: web.Request, run: Run) -> web.StreamResponse:
+        return json_response({"remaining": run.expectations.remaining()})
+
+    async def expect(self, http: web.Request, run: Run) -> web.StreamResponse:
+        return json_response({"registered": run.expectations.register(await _json(http))})
+
+    async def clear_expected(self, _: web.Request, run: Run) -> web.StreamResponse:
+        return json_response({"cleared": run.expectations.clear()})
+
     async def open_run(self, http: web.Request, _: Run) -> web.StreamResponse:
         run = self.runs.open(read_spec(await _json(http)))
         return json_response({"run": run.spec.model_dump(), "base_path": f"/_run/{run.spec.name}"})
@@ -94,6 +103,9 @@ def control_routes(runs: Runs, service: Service, facts: Callable[[], dict[str, A
         Route("GET", f"{PREFIX}faults", control.faults),
         Route("POST", f"{PREFIX}faults", control.set_faults),
         Route("DELETE", f"{PREFIX}faults", control.clear_faults),
+        Route("GET", f"{PREFIX}expect", control.expected),
+        Route("POST", f"{PREFIX}expect", control.expect),
+        Route("DELETE", f"{PREFIX}expect", control.clear_expected),
         Route("POST", f"{PREFIX}runs", control.open_run),
         Route("DELETE", f"{PREFIX}runs", control.close_run),
     ]

@@ -17,6 +17,7 @@ from mockllm.core.timeline import Flush
 from mockllm.emulator.admission import Answer
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.server.delivery import Deliveries, StoppingError, send
+from mockllm.server.expecting import take_expected, told
 from mockllm.server.metrics import Metrics
 from mockllm.server.request_log import Entry
 from mockllm.server.runs import Run
@@ -105,15 +106,29 @@ async def _answer(http: web.Request, raw: bytes, run: Run, endpoint: Endpoint, s
         if ready_us is not None:
             await _until(service, run, ready_us)
     rule = pick_fault(run.faults, emulator.draws, request.identity) if run.faults else None
-    if rule is not None:
-        entry.fault = rule.kind
-        if rule.kind in REFUSALS or (rule.kind == "error_event" and not request.stream):
-            await _refuse(rule, run, service)
-    answer = entry.plan = await emulator.admit(request)
+    await _befall(rule, request, run, service, entry)
+    # What was registered is taken by requests that get an answer, so that a retry finds what is left.
+    expected = await take_expected(request, run) if run.expectations else None
+    if expected is not None and expected.error is not None:
+        raise told(expected.error)
+    if expected is not None and expected.fault is not None:
+        rule = expected.fault
+        await _befall(rule, request, run, service, entry)
+    answer = await emulator.admit(request, expected.script() if expected is not None else None)
+    if expected is not None and expected.stop_reason is not None:
+        answer = answer._replace(reply=answer.reply._replace(stop_reason=expected.stop_reason, stop_sequence=None))
+    entry.plan = answer
     headers = endpoint.headers(request.identity)
     if rule is None and not request.stream:
         return await _whole(asked, answer, run, service, entry, headers)
     return await _in_parts(http, asked, answer, rule, run, endpoint, service, entry, headers)
+
+
+async def _befall(rule: FaultRule | None, request: Request, run: Run, service: Service, entry: Entry) -> None:
+    if rule is not None:
+        entry.fault = rule.kind
+        if rule.kind in REFUSALS or (rule.kind == "error_event" and not request.stream):
+            await _refuse(rule, run, service)
 
 
 async def _refuse(rule: FaultRule, run: Run, service: Service) -> None:

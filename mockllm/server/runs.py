@@ -15,8 +15,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mockllm import MockLLMError
+from mockllm.core.expectations import Expectations
 from mockllm.core.faults import FaultRule
 from mockllm.core.identity import Occurrences
+from mockllm.core.replay import Replay
 from mockllm.emulator.admission import Emulator
 from mockllm.protocols.anthropic_request import RequestReader
 from mockllm.server.request_log import RequestLog
@@ -66,7 +68,7 @@ def _check_name(name: str) -> None:
 
 @dataclass(slots=True)
 class Run:
-    """One run: an emulator, and what the server keeps beside it."""
+    """One run: an emulator, and what the server keeps beside it. With a `replay` it says that and nothing else."""
 
     spec: RunSpec
     emulator: Emulator
@@ -74,20 +76,28 @@ class Run:
     occurrences: Occurrences
     faults: tuple[FaultRule, ...] = ()
     log: RequestLog = field(default_factory=RequestLog)
+    expectations: Expectations = field(default_factory=Expectations)
+    replay: Replay | None = None
 
 
 class Runs:
     """Runs by name, made by `make` where they are first asked for. The one not used for longest goes where there are
     more than 1,024 besides the default."""
 
-    __slots__ = ("_any_model", "_faults", "_held", "_make", "default")
+    __slots__ = ("_any_model", "_faults", "_held", "_make", "_replay", "default")
 
     def __init__(
-        self, make: Callable[[RunSpec], Emulator], *, any_model: bool = False, faults: tuple[FaultRule, ...] = ()
+        self,
+        make: Callable[[RunSpec], Emulator],
+        *,
+        any_model: bool = False,
+        faults: tuple[FaultRule, ...] = (),
+        replay: Callable[[], Replay] | None = None,
     ) -> None:
         self._make = make
         self._any_model = any_model
         self._faults = faults
+        self._replay = replay
         self._held: dict[str, Run] = {}
         self.default = self._made(RunSpec())
 
@@ -128,7 +138,8 @@ class Runs:
     def _made(self, spec: RunSpec) -> Run:
         emulator, occurrences = self._make(spec), Occurrences()
         reader = RequestReader(emulator.profile, emulator.counter, occurrences, self._any_model)
-        return Run(spec, emulator, reader, occurrences, self._faults)
+        replay = self._replay() if self._replay is not None else None
+        return Run(spec, emulator, reader, occurrences, self._faults, replay=replay)
 
     def _hold(self, run: Run) -> None:
         self._held[run.spec.name] = run

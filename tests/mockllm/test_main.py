@@ -7,8 +7,11 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
+from urllib.request import Request
 
 import pytest
 
@@ -16,6 +19,7 @@ import mockllm.__main__
 from mockllm.__main__ import main
 from mockllm.profiles import shipped
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -27,7 +31,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     return int(left.value.code or 0)
 
 
-@pytest.mark.parametrize("words", [[], ["serve"], ["profiles"]])
+@pytest.mark.parametrize("words", [[], ["serve"], ["record"], ["profiles"]])
 def test_every_help_has_an_example(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -54,6 +58,12 @@ def test_profiles_are_listed_and_shown(monkeypatch: pytest.MonkeyPatch, capsys: 
     [
         (["serve", "--profile", "claude-nobody"], "claude-nobody"),
         (["serve", "--host", "0.0.0.0"], "--allow-remote"),
+        (["record", "--upstream", "https://api.example.com", "--out", "x"], "--allow-remote-upstream"),
+        (["record", "--upstream", "http://127.0.0.1:1", "--out", "no/such/x"], "no/such/x"),
+        (["record", "--out", "x"], "see mockllm record --help"),
+        (["serve", "--replay", "no/such/x.jsonl"], "make one with `mockllm record`"),
+        (["serve", "--replay", "pyproject.toml"], "pyproject.toml:1: "),
+        (["serve", "--replay-timing", "mine"], "see mockllm serve --help"),
         (["profiles", "no/such/file.toml"], "no/such/file.toml"),
         (["serve", "--port", "99999"], "see mockllm serve --help"),
         (["serve", "--fault", "fire=0.1"], "--fault fire=0.1: write KIND=RATE"),
@@ -108,6 +118,34 @@ def test_serve_over_tls_names_the_authority_and_takes_it_away_again() -> None:
         assert serving.communicate() == ("", "")
     assert ready["url"].startswith("https://127.0.0.1:")
     assert not Path(ready["ca"]).exists()
+
+
+def test_what_was_recorded_is_served_again(tmp_path: Path) -> None:
+    out = tmp_path / "an answer.jsonl"
+
+    def run(words: list[str], talk: Callable[[dict[str, str]], T]) -> tuple[T, int, str]:
+        command = [sys.executable, "-m", "mockllm", *words]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            said = talk(json.loads(process.stdout.readline()))
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate()
+        return said, process.returncode, told
+
+    def ask(ready: dict[str, str]) -> bytes:
+        headers = {"x-api-key": "sk-ant-0123456789abcdef"}
+        with urllib.request.urlopen(Request(f"{ready['url']}/v1/models?limit=5", headers=headers)) as answer:
+            return bytes(answer.read())
+
+    def record(ready: dict[str, str]) -> tuple[bytes, int, str]:
+        return run(["record", "--upstream", ready["url"], "--out", str(out)], ask)
+
+    serve = ["serve", "--port", "0", "--profile", shipped()[0]]
+    (models, code, told), *_ = run(serve, record)
+    assert (code, told) == (0, f"mockllm: 1 recorded in {out}; to answer from it: mockllm serve --replay '{out}'\n")
+    assert b"sk-ant" not in out.read_bytes()
+    assert run([*serve, "--replay", str(out)], ask) == (models, 0, "")
+    assert run([*serve, "--replay", str(out)], lambda ready: ready["replay"])[0] == str(out)
 
 
 def test_the_command_itself_imports_nothing_heavy() -> None:

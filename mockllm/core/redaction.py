@@ -1,0 +1,252 @@
+"""What must not reach the disk: credentials, and which organisation, project or user it was.
+
+Two rules find them. What an exchange itself carries (in headers and parameters that name a secret or an organisation,
+and as the user's id in its body) goes wherever it occurs; and so does whatever has the form of a key, a token or an
+organisation's id, whoever it belongs to. Both see through the boundaries of chunks and of server-sent events, since a
+model may say half a key in one delta and half in the next. What is carried is also known as JSON escapes it, percent-
+encoded, in base64, and by its beginning where the answer breaks off in its middle.
+
+What is found becomes `REMOVED-CREDENTIAL`, `REMOVED-ORGANIZATION` or `REMOVED-USER`, the same for every value, and the
+same in JSON, in a header and in a URL.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+__all__ = [
+    "CREDENTIAL",
+    "LEAST_SECRET",
+    "ORGANIZATION",
+    "USER",
+    "Carried",
+    "Redaction",
+    "carried_by_headers",
+    "carried_by_query",
+]
+
+CREDENTIAL = "REMOVED-CREDENTIAL"
+ORGANIZATION = "REMOVED-ORGANIZATION"
+USER = "REMOVED-USER"
+LEAST_SECRET = 8
+"""Characters; a shorter value is no real credential, and would take ordinary words with it."""
+
+_LEAST_BASE64 = 12
+_SECRET_HEADER = re.compile(r"auth|api-?key|token|secret|cookie|password|credential|signature|-key$", re.IGNORECASE)
+_ORGANIZATION_HEADER = re.compile(r"organi[sz]ation|project|workspace|account", re.IGNORECASE)
+_FIGURES = re.compile(r"ratelimit", re.IGNORECASE)  # `…-ratelimit-tokens-reset` holds no secret
+_SECRET_PARAMETER = re.compile(r"(^|[_-])(auth|key|apikey|token|secret|password|sig|signature)$", re.IGNORECASE)
+
+# A key does not begin in the middle of a word; an escape that stands before it is none.
+_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
+_KEY = (
+    r"sk-[\w*-]{16,}",  # OpenAI's, Anthropic's and those that copy them; asterisks where an error message hides a part
+    r"eyJ[\w-]{8,}\.[\w.-]{8,}",  # JSON web tokens
+    r"(?:AKIA|ASIA)[A-Z0-9]{16}",
+    r"AIza[\w-]{30,}",
+    r"ya29\.[\w.-]{16,}",
+    r"gh[pousr]_\w{20,}",
+    r"github_pat_\w{20,}",
+    r"xox[abeprs]-[\w-]{10,}",
+    r"hf_\w{20,}",
+)
+_NAMED_KEY = (  # of what only its name tells, the value holds a digit: `password = settings.password` is code
+    r"(?i:bearer)(?:\s|%20|\+)+(?P<bearer>[\w.~+/=-]{12,})",
+    r"(?i:(?:api|access|secret|auth|private)[_-]?(?:key|token)|client[_-]?secret|password)"
+    r"[\"'\\]*\s*[:=]\s*[\"'\\]*(?P<named>(?=[A-Za-z_.~+/=-]*\d)[\w.~+/=-]{16,})",
+)
+_UUID = r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"
+_ORGANIZATIONS = (
+    r"org-[A-Za-z0-9]{12,}",
+    r"proj_[A-Za-z0-9]{12,}",
+    r"wrkspc_[A-Za-z0-9]{12,}",
+)
+_NAMED_ORGANIZATION = (
+    rf"(?i:org(?:ani[sz]ation)?|workspace|project|account)(?i:[ _-]?(?:uu)?id)?[^A-Za-z0-9\n]{{1,6}}(?P<uuid>{_UUID})"
+)
+_FORMS = (
+    (re.compile(f"{_START}(?P<key>{'|'.join(_KEY)})|{'|'.join(_NAMED_KEY)}", re.ASCII), CREDENTIAL),
+    (re.compile(f"{_START}(?P<id>{'|'.join(_ORGANIZATIONS)})|{_NAMED_ORGANIZATION}", re.ASCII), ORGANIZATION),
+)
+# The strings of a stream in which a model speaks, one delta after the other.
+_DELTA = re.compile(r'"(?:text|partial_json|thinking|content|arguments|delta|refusal)": ?"((?:[^"\\\n]|\\.)*)"')
+
+
+class Carried(NamedTuple):
+    """A value that an exchange carried, and what stands in its place."""
+
+    value: str
+    placeholder: str
+
+
+class _Edit(NamedTuple):
+    start: int
+    end: int
+    placeholder: str
+
+
+def carried_by_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[Carried]:
+    """The credentials and organisations in `headers`, of a request or of an answer."""
+    found: list[Carried] = []
+    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+        if _FIGURES.search(name):
+            continue
+        if _ORGANIZATION_HEADER.search(name):
+            found.append(Carried(value.strip(), ORGANIZATION))
+        elif _SECRET_HEADER.search(name):
+            found += [Carried(secret, CREDENTIAL) for secret in _secrets(name.lower(), value.strip())]
+    return found
+
+
+def _secrets(name: str, value: str) -> list[str]:
+    """The credentials in a header's value: without its scheme, and each cookie's by itself."""
+    if "cookie" in name:
+        pairs = value.split(";")[:1] if name == "set-cookie" else value.split(";")
+        return [pair.partition("=")[2].strip().strip('"') for pair in pairs]
+    scheme, _, token = value.partition(" ")
+    if scheme.lower() in ("bearer", "token"):
+        return [token.strip()]
+    if scheme.lower() != "basic":
+        return [value]
+    try:
+        plain = b64decode(token, validate=True).decode("utf-8")
+    except ValueError:
+        return [token]
+    return [token, plain, plain.partition(":")[2]]
+
+
+def carried_by_query(query: str) -> list[Carried]:
+    """The credentials in the query of a URL."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    return [Carried(value, CREDENTIAL) for name, value in pairs if _SECRET_PARAMETER.search(name)]
+
+
+class Redaction:
+    """Takes out of the texts of one exchange what it carried, and what has the form of a credential."""
+
+    __slots__ = ("_forms", "_values")
+
+    def __init__(self, carried: Iterable[Carried]) -> None:
+        known = sorted({held for held in carried if len(held.value) >= LEAST_SECRET}, key=_longest_first)
+        self._values = [(held.value, held.placeholder) for held in known]
+        written = [(re.compile("|".join(_written(held.value))), held.placeholder) for held in known]
+        self._forms = (*written, *_FORMS)
+
+    def text(self, text: str) -> str:
+        """`text` without any of it."""
+        return self.chunks([text.encode("utf-8", "surrogatepass")])[0].decode("utf-8", "surrogatepass")
+
+    def query(self, query: str) -> str:
+        """The query of a URL without the values of the parameters that are credentials, and without the rest of it."""
+        if not any(_SECRET_PARAMETER.search(name) for name, _ in parse_qsl(query, keep_blank_values=True)):
+            return self.text(query)
+        pairs = [
+            (name, CREDENTIAL if _SECRET_PARAMETER.search(name) else value)
+            for name, value in parse_qsl(query, keep_blank_values=True)
+        ]
+        return self.text(urlencode(pairs))
+
+    def chunks(self, chunks: Sequence[bytes]) -> list[bytes]:
+        """The chunks of one body, as many as there were. What lies over a boundary is named where it begins."""
+        # One character a byte, so that places are the same in both and a chunk may end inside a character.
+        whole = b"".join(chunks).decode("latin-1")
+        edits = _disjoint([*self._found(whole), *self._found_spoken(whole)])
+        if not edits:
+            return list(chunks)
+        ends = list(accumulate(map(len, chunks)))
+        return [
+            _edited(whole, edits, start, end).encode("latin-1")
+            for start, end in zip([0, *ends[:-1]], ends, strict=True)
+        ]
+
+    def _found(self, text: str) -> Iterator[_Edit]:
+        for form, placeholder in self._forms:
+            for match in form.finditer(text):
+                start, end = match.span(match.lastgroup or 0)
+                yield _Edit(start, end, placeholder)
+        for value, placeholder in self._values:
+            held = value.encode("utf-8", "surrogatepass").decode("latin-1")
+            for length in range(min(len(held) - 1, len(text)), LEAST_SECRET - 1, -1):
+                if text.endswith(held[:length]):
+                    yield _Edit(len(text) - length, len(text), placeholder)
+                    break
+
+    def _found_spoken(self, text: str) -> Iterator[_Edit]:
+        """The same in what a stream's deltas say together, at the places where they say it."""
+        deltas = [match.span(1) for match in _DELTA.finditer(text)]
+        spoken = "".join([text[start:end] for start, end in deltas])
+        begins = [0, *accumulate([end - start for start, end in deltas])]
+        for found in self._found(spoken):
+            place, placeholder = bisect_right(begins, found.start) - 1, found.placeholder
+            while place < len(deltas) and begins[place] < found.end:
+                shift = deltas[place][0] - begins[place]
+                start, end = max(found.start, begins[place]), min(found.end, begins[place + 1])
+                if start < end:
+                    yield _Edit(start + shift, end + shift, placeholder)
+                    placeholder = ""  # named once, where it begins
+                place += 1
+
+
+def _longest_first(held: Carried) -> tuple[int, Carried]:
+    return -len(held.value), held
+
+
+def _written(value: str) -> list[str]:
+    """Patterns of all the ways in which `value` may be written."""
+    plain = "".join([_atom(character) for character in value])
+    raw = value.encode("utf-8", "surrogatepass")
+    if len(raw) < _LEAST_BASE64:
+        return [plain]
+    patterns = [plain]
+    for shift in range(3):
+        # What stands before and after it in the same encoding changes its first and its last digit.
+        digits = b64encode(b"\0" * shift + raw).decode()
+        inner = digits[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6]
+        patterns.append(re.escape(inner).replace(r"\+", "[+-]").replace("/", "[/_]"))
+    return patterns
+
+
+def _atom(character: str) -> str:
+    """One character as it is, as JSON's encoders escape it, and as a URL does."""
+    if character.isascii() and (character.isalnum() or character in "-_.~"):
+        return re.escape(character)
+    raw = character.encode("utf-8", "surrogatepass")
+    units = character.encode("utf-16-be", "surrogatepass")
+    escaped = "".join([rf"\\+u(?i:{units[at : at + 2].hex()})" for at in range(0, len(units), 2)])
+    percent = "".join([f"%(?i:{byte:02x})" for byte in raw])
+    return rf"(?:{percent}|{escaped}|\\*{re.escape(raw.decode('latin-1'))})"
+
+
+def _disjoint(edits: list[_Edit]) -> list[_Edit]:
+    """The edits in order; those that overlap are one."""
+    joined: list[_Edit] = []
+    for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end, not edit.placeholder)):
+        if joined and edit.start < joined[-1].end:
+            last = joined[-1]
+            joined[-1] = _Edit(last.start, max(last.end, edit.end), last.placeholder or edit.placeholder)
+        else:
+            joined.append(edit)
+    return joined
+
+
+def _edited(text: str, edits: list[_Edit], start: int, end: int) -> str:
+    """`text` from `start` to `end` with the edits that lie in it."""
+    parts = []
+    at = start
+    for edit in edits:
+        if edit.end <= at:
+            continue
+        if edit.start >= end:
+            break
+        parts.append(text[at : max(at, edit.start)])
+        if edit.start >= start:
+            parts.append(edit.placeholder)
+        at = min(edit.end, end)
+    parts.append(text[at:end])
+    return "".join(parts)
