@@ -54,6 +54,10 @@ def serve(
     fault: Annotated[
         list[str] | None, typer.Option(metavar="KIND=RATE", help="Fail a share of requests on purpose; repeatable.")
     ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHAT=NUMBER", help="Requests, input-tokens or output-tokens a minute; repeatable."),
+    ] = None,
     tls: Annotated[bool, typer.Option("--tls", help="Real TLS; the ready line names the authority to trust.")] = False,
     keepalive: Annotated[
         float, typer.Option(min=0.01, metavar="SECONDS", help="Close a connection that was idle for so long.")
@@ -81,6 +85,7 @@ def serve(
         keepalive_s=keepalive,
         any_model=any_model,
         faults=fault or [],
+        limits=limit or [],
         tls=tls,
         log_requests=log_requests,
         replay=replay,

@@ -9,8 +9,9 @@ import signal
 import ssl
 import sys
 import tempfile
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mockllm import MockLLMError
 from mockllm.clock.instants import RealClock
 from mockllm.core.draws import Draws
 from mockllm.core.faults import FaultRule, faults_of
+from mockllm.core.limits import Limits, RateLimits, limits_of
 from mockllm.core.profile import Profile
 from mockllm.core.recording import RecordingError, read_recording
 from mockllm.core.replay import Recording, Replay, Timing, by_question
@@ -54,6 +56,7 @@ class Serving:
     keepalive_s: float = 3630.0
     any_model: bool = False
     faults: tuple[FaultRule, ...] = ()
+    limits: Limits = field(default_factory=Limits)
     tls: ssl.SSLContext | None = None
     recording: Recording | None = None
     replay_timing: Timing = "recorded"
@@ -70,6 +73,7 @@ def serve_command(
     keepalive_s: float,
     any_model: bool,
     faults: list[str],
+    limits: list[str],
     tls: bool,
     log_requests: bool,
     replay: Path | None,
@@ -83,7 +87,7 @@ def serve_command(
             f"--profile {profile}: is of the provider {loaded.provider}, whose protocol is not spoken yet; "
             "give a profile of an anthropic model"
         )
-    rules = faults_of(faults)
+    rules, kept = faults_of(faults), limits_of(limits)
     recording = None if replay is None else _recording(replay)
     if log_requests:
         _requests.addHandler(logging.StreamHandler(sys.stderr))
@@ -103,7 +107,7 @@ def serve_command(
             sys.stdout.flush()
 
         asked = Serving(
-            loaded, host, port, seed, speed, keepalive_s, any_model, rules, context, recording, replay_timing
+            loaded, host, port, seed, speed, keepalive_s, any_model, rules, kept, context, recording, replay_timing
         )
         asyncio.run(serve(asked, ready=announce))
 
@@ -135,7 +139,8 @@ def real_runs(asked: Serving, loop: asyncio.AbstractEventLoop) -> Runs:
         draws = Draws(asked.seed if spec.seed is None else spec.seed, spec.run, spec.plausible)
         profile = asked.profile.plausible(draws.seed, spec.plausible) if spec.plausible else asked.profile
         clock = RealClock(loop, asked.speed)
-        return Emulator(profile, draws, clock, DefaultSpeaker(draws), warm=spec.cache_start == "warm")
+        limits = RateLimits(asked.limits, time.time())
+        return Emulator(profile, draws, clock, DefaultSpeaker(draws), spec.cache_start == "warm", limits=limits)
 
     recording, timing = asked.recording, asked.replay_timing
     replay = None if recording is None else lambda: Replay(recording, timing)

@@ -69,8 +69,10 @@ class PromptCache:
         self._entries: dict[bytes, _Entry] = {}
         self._sweep_at = _FIRST_SWEEP
 
-    def read(self, request: Request, now_us: int) -> CacheUse:
+    def read(self, request: Request, now_us: int, *, renew: bool = True) -> CacheUse:
         """What a prompt admitted at `now_us` reads and pays to write; the entry it reads is renewed, free.
+
+        Who only wants to know, and does not `renew`, leaves the cache as it is.
 
         With A tokens at the longest hit, B at the last one-hour breakpoint after it (else A) and C at the
         last breakpoint: A is read, B - A written for an hour, C - B for five minutes; the rest is input.
@@ -78,7 +80,7 @@ class PromptCache:
         total = request.total_tokens
         if not request.breakpoints:
             return CacheUse(0, 0, 0, total)  # nothing is cached, and nothing needs to be hashed
-        read = written = self._longest_hit(request, now_us)
+        read = written = self._longest_hit(request, now_us, renew)
         written_1h = read
         for mark in reversed(request.breakpoints):
             through = request.tokens_through(mark.index)
@@ -120,8 +122,8 @@ class PromptCache:
         luck = self._draws.uniforms(f"eviction {name.hex()}", writer.path, writer.attempt)[0]
         return microseconds(self._eviction.quantile(luck))
 
-    def _longest_hit(self, request: Request, now_us: int) -> int:
-        """Tokens of the longest readable entry within reach of a breakpoint, which it renews; else 0."""
+    def _longest_hit(self, request: Request, now_us: int, renew: bool) -> int:
+        """Tokens of the longest readable entry within reach of a breakpoint, which is renewed on demand; else 0."""
         entries, hashes = self._entries, request.prefix.hashes
         walked = request.size  # the earliest block that was looked at from a later breakpoint
         for mark in reversed(request.breakpoints):
@@ -130,6 +132,7 @@ class PromptCache:
             for index in range(last, walked - 1, -1):
                 held = entries.get(hashes[index + 1])
                 if held is not None and held.readable_us <= now_us < held.expires_us:
-                    held.live_until(now_us)
+                    if renew:
+                        held.live_until(now_us)
                     return request.tokens_through(index)
         return 0

@@ -14,6 +14,7 @@ from mockllm.core.cache_diagnosis import CacheDiagnosis, MissReason
 from mockllm.core.clock import Clock
 from mockllm.core.draws import Draws
 from mockllm.core.identity import Identity
+from mockllm.core.limits import RateLimits
 from mockllm.core.profile import Profile
 from mockllm.core.prompt_cache import PromptCache
 from mockllm.core.reply import Reply, Script, compose
@@ -67,12 +68,23 @@ class Emulator:
     scripts: dict[str, Script] = field(default_factory=dict)
     service: Service = field(init=False)
     diagnosis: CacheDiagnosis = field(default_factory=CacheDiagnosis)
+    limits: RateLimits | None = None
     _warmed: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.cache = PromptCache(self.profile.cache, self.draws)
         self.service = service_of(self.profile)
         self.counter = self.service.counter
+
+    async def pass_limits(self, request: Request) -> None:
+        """Count `request` against the limits, where there are any, after everyone with a smaller identity at this
+        instant. Raises `RateLimitedError`, and counts nothing, where it does not fit."""
+        if self.limits is not None:
+            await self.clock.settle(request.identity)
+            now_us = self.clock.now_us()
+            # Exact already: what is read from the cache does not count, and is known before the answer begins.
+            read = self.cache.read(request, now_us, renew=False).read_tokens
+            self.limits.admit(request.model, request.workspace, request.total_tokens - read, now_us)
 
     async def admit(self, request: Request, script: Script | None = None) -> Answer:
         """Plan the answer to `request` as of this instant, after everyone with a smaller identity in it.
@@ -107,6 +119,9 @@ class Emulator:
         if request.breakpoints:
             # An entry can be read from the moment the first response begins (protocol: prompt caching, visibility).
             self.cache.write(request, now_us, now_us + timeline.first_us)
+        if self.limits is not None:
+            first_us, end_us = now_us + timeline.first_us, now_us + timeline.end_us
+            self.limits.produce(request.model, request.workspace, reply.output_tokens, first_us, end_us)
         miss = None
         if request.previous_id is not None:
             miss = self.diagnosis.explain(request, read)

@@ -14,6 +14,7 @@ from mockllm.emulator.admission import Answer
 from mockllm.protocols import anthropic_reply
 from mockllm.protocols.anthropic_errors import ApiError, error_body
 from mockllm.protocols.anthropic_models import model_info, model_list
+from mockllm.protocols.limit_headers import anthropic_limits
 from mockllm.server.prompts import Asked, Endpoint, Service, serve_prompt
 from mockllm.server.routes import Route, json_response
 from mockllm.server.runs import Run
@@ -38,7 +39,7 @@ def anthropic_refusal(error: ApiError, headers: Mapping[str, str]) -> web.Respon
 
 def anthropic_routes(service: Service) -> list[Route]:
     """Method, path and handler of each."""
-    endpoint = Endpoint("messages", _read, anthropic_headers, _failed)
+    endpoint = Endpoint("messages", _read, anthropic_headers, _failed, anthropic_limits)
 
     async def create(http: web.Request, run: Run) -> web.StreamResponse:
         return await serve_prompt(http, run, endpoint, service)

@@ -12,10 +12,12 @@ from aiohttp import web
 
 from mockllm.core.faults import REFUSALS, FaultRule, Spoiled, Writes, pick_fault, spoil, spoil_whole
 from mockllm.core.identity import Identity
+from mockllm.core.limits import RateLimitedError, Standings
 from mockllm.core.request import Request
 from mockllm.core.timeline import Flush
 from mockllm.emulator.admission import Answer
 from mockllm.protocols.anthropic_errors import ApiError
+from mockllm.protocols.limit_headers import too_many
 from mockllm.server.delivery import Deliveries, StoppingError, send
 from mockllm.server.expecting import take_expected, told
 from mockllm.server.metrics import Metrics
@@ -48,13 +50,14 @@ class Endpoint:
     """What tells one protocol's endpoint from another's.
 
     `read` raises `ApiError`; `headers` are those of every answer; `failed` is the event by which a stream that is under
-    way says that it failed.
+    way says that it failed; `standing` are the headers that tell how far the rate limits are used, at a Unix time.
     """
 
     name: str
     read: Callable[[Run, Mapping[str, str], bytes], Asked]
     headers: Callable[[Identity], dict[str, str]]
     failed: Callable[[ApiError], bytes]
+    standing: Callable[[Standings, float], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,10 @@ async def _answer(http: web.Request, raw: bytes, run: Run, endpoint: Endpoint, s
             await _until(service, run, ready_us)
     rule = pick_fault(run.faults, emulator.draws, request.identity) if run.faults else None
     await _befall(rule, request, run, service, entry)
+    try:
+        await emulator.pass_limits(request)
+    except RateLimitedError as error:
+        raise too_many(error, request.model, _standing(endpoint, request, run)) from None
     # What was registered is taken by requests that get an answer, so that a retry finds what is left.
     expected = await take_expected(request, run) if run.expectations else None
     if expected is not None and expected.error is not None:
@@ -118,10 +125,20 @@ async def _answer(http: web.Request, raw: bytes, run: Run, endpoint: Endpoint, s
     if expected is not None and expected.stop_reason is not None:
         answer = answer._replace(reply=answer.reply._replace(stop_reason=expected.stop_reason, stop_sequence=None))
     entry.plan = answer
-    headers = endpoint.headers(request.identity)
+    headers = endpoint.headers(request.identity) | _standing(endpoint, request, run)
     if rule is None and not request.stream:
         return await _whole(asked, answer, run, service, entry, headers)
     return await _in_parts(http, asked, answer, rule, run, endpoint, service, entry, headers)
+
+
+def _standing(endpoint: Endpoint, request: Request, run: Run) -> dict[str, str]:
+    """The headers that tell the client where it stands with its limits, if it has any."""
+    emulator, limits = run.emulator, run.emulator.limits
+    if limits is None:
+        return {}
+    now_us = emulator.clock.now_us()
+    standings = limits.standings(request.model, request.workspace, now_us)
+    return endpoint.standing(standings, limits.epoch_s + now_us / 1e6)
 
 
 async def _befall(rule: FaultRule | None, request: Request, run: Run, service: Service, entry: Entry) -> None:

@@ -128,8 +128,8 @@ FIGURES = (
         "mockllm/core/prompt_cache.py",
         (
             (
-                "                    held.live_until(now_us)\n                    return",
-                "                    return",
+                "                    if renew:\n                        held.live_until(now_us)\n",
+                "",
             ),
         ),
         f"{CACHE}::test_each_read_renews_the_entry_that_it_read_for_the_entrys_own_life",

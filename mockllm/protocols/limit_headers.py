@@ -1,0 +1,73 @@
+"""How each API tells its clients how far their rate limits are used (protocol: response headers; OpenAI, errors)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from mockllm.core.limits import RateLimitedError, Standing, Standings
+from mockllm.protocols.anthropic_errors import ApiError
+
+__all__ = ["anthropic_limits", "openai_limits", "too_many"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def anthropic_limits(standings: Standings, now_s: float) -> dict[str, str]:
+    """The headers of every answer; `now_s` is Unix time. Tokens left are rounded to thousands, and `tokens` says the
+    more restrictive of input and output."""
+    tightest = min(standings.input_tokens, standings.output_tokens, key=_share_left)
+    told: dict[str, str] = {}
+    for name, standing, step in (
+        ("requests", standings.requests, 1),
+        ("tokens", tightest, 1000),
+        ("input-tokens", standings.input_tokens, 1000),
+        ("output-tokens", standings.output_tokens, 1000),
+    ):
+        told[f"anthropic-ratelimit-{name}-limit"] = str(standing.limit)
+        told[f"anthropic-ratelimit-{name}-remaining"] = str(_rounded(standing.remaining, step, standing.limit))
+        told[f"anthropic-ratelimit-{name}-reset"] = _date(now_s + standing.full_in_us / 1e6)
+    return told
+
+
+def openai_limits(standings: Standings, now_s: float) -> dict[str, str]:
+    """The same in OpenAI's form, with resets as durations; of input and output tokens the more restrictive is told."""
+    tightest = min(standings.input_tokens, standings.output_tokens, key=_share_left)
+    told: dict[str, str] = {}
+    for name, standing in (("requests", standings.requests), ("tokens", tightest)):
+        told[f"x-ratelimit-limit-{name}"] = str(standing.limit)
+        told[f"x-ratelimit-remaining-{name}"] = str(standing.remaining)
+        told[f"x-ratelimit-reset-{name}"] = _duration(standing.full_in_us)
+    return told
+
+
+def too_many(error: RateLimitedError, model: str, told: dict[str, str]) -> ApiError:
+    """The refusal of a request beyond a limit, with where its sender stands and when it would pass."""
+    message = (
+        f"This request would exceed your organization's rate limit of {error.limit:,} {error.what} per minute "
+        f"(model: {model}). Try again in {error.retry_after_s} seconds, or reduce what you send."
+    )
+    return ApiError(429, message, {**told, "retry-after": str(error.retry_after_s)})
+
+
+def _share_left(standing: Standing) -> float:
+    return standing.remaining / standing.limit
+
+
+def _rounded(tokens: int, step: int, limit: int) -> int:
+    return min(limit, (tokens + step // 2) // step * step)
+
+
+def _date(at_s: float) -> str:
+    whole = _EPOCH + timedelta(seconds=-(-at_s // 1))
+    return whole.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _duration(us: int) -> str:
+    """Such as 6m0s, 1.5s or 20ms, the way Go writes it."""
+    ms = -(-us // 1000)
+    if ms < 1000:
+        return f"{ms}ms"
+    minutes, rest = divmod(ms, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{rest / 1000:g}s"
+    return f"{hours}h{minutes}m{seconds}" if hours else f"{minutes}m{seconds}" if minutes else seconds
