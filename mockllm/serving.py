@@ -40,10 +40,6 @@ class AddressError(MockLLMError):
     """An address that cannot, or should not, be listened on."""
 
 
-class ProviderError(MockLLMError):
-    """A profile whose provider's protocol the server does not speak."""
-
-
 @dataclass(frozen=True, slots=True)
 class Serving:
     """How a profile is served. Time runs `speed` times as fast, lives of cache entries too; idle connections are closed
@@ -77,11 +73,6 @@ def serve_command(
     """What `mockllm serve` does: one line of JSON on standard output when ready, then service until it is stopped."""
     check_host(host, allow_remote=allow_remote)
     loaded, _ = load(profile)
-    if loaded.provider != "anthropic":
-        raise ProviderError(
-            f"--profile {profile}: is of the provider {loaded.provider}, whose protocol is not spoken yet; "
-            "give a profile of an anthropic model"
-        )
     rules = faults_of(faults)
     if log_requests:
         _requests.addHandler(logging.StreamHandler(sys.stderr))

@@ -35,11 +35,15 @@ _STOPPING = ApiError(529, "Overloaded: the server is shutting down")
 
 
 class Asked(NamedTuple):
-    """A request as its protocol read it, and how that protocol writes the answer: as one body, or as events."""
+    """A request as its protocol read it, and how that protocol writes the answer: as one body, or as events.
+
+    `headers` are those that follow from the plan.
+    """
 
     request: Request
     whole: Callable[[Answer], dict[str, Any]]
     events: Callable[[Answer, list[Flush]], Writes]
+    headers: Callable[[Answer], dict[str, str]] = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,14 @@ class Endpoint:
     """What tells one protocol's endpoint from another's.
 
     `read` raises `ApiError`; `headers` are those of every answer; `failed` is the event by which a stream that is under
-    way says that it failed.
+    way says that it failed; `refused` is an error with the status that this protocol has for it.
     """
 
     name: str
     read: Callable[[Run, Mapping[str, str], bytes], Asked]
     headers: Callable[[Identity], dict[str, str]]
     failed: Callable[[ApiError], bytes]
+    refused: Callable[[ApiError], ApiError] = lambda error: error
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,9 @@ async def serve_prompt(http: web.Request, run: Run, endpoint: Endpoint, service:
     try:
         response = await _answer(http, raw, run, endpoint, service, entry)
     except ApiError as error:
-        entry.status, entry.error = error.status, error.message
-        raise
+        told = endpoint.refused(error)
+        entry.status, entry.error = told.status, told.message
+        raise told from None
     except CancelledError:
         entry.status, entry.error = _CLIENT_WENT_AWAY, "the client went away"
         raise
@@ -110,7 +116,7 @@ async def _answer(http: web.Request, raw: bytes, run: Run, endpoint: Endpoint, s
         if rule.kind in REFUSALS or (rule.kind == "error_event" and not request.stream):
             await _refuse(rule, run, service)
     answer = entry.plan = await emulator.admit(request)
-    headers = endpoint.headers(request.identity)
+    headers = endpoint.headers(request.identity) | asked.headers(answer)
     if rule is None and not request.stream:
         return await _whole(asked, answer, run, service, entry, headers)
     return await _in_parts(http, asked, answer, rule, run, endpoint, service, entry, headers)

@@ -19,6 +19,7 @@ from mockllm.core.faults import FaultRule
 from mockllm.core.identity import Occurrences
 from mockllm.emulator.admission import Emulator
 from mockllm.protocols.anthropic_request import RequestReader
+from mockllm.protocols.openai_request import OpenAiReader
 from mockllm.server.request_log import RequestLog
 
 __all__ = ["DEFAULT_RUN", "Run", "RunError", "RunSpec", "Runs", "read_spec"]
@@ -71,6 +72,7 @@ class Run:
     spec: RunSpec
     emulator: Emulator
     messages: RequestReader
+    openai: OpenAiReader
     occurrences: Occurrences
     faults: tuple[FaultRule, ...] = ()
     log: RequestLog = field(default_factory=RequestLog)
@@ -127,8 +129,8 @@ class Runs:
 
     def _made(self, spec: RunSpec) -> Run:
         emulator, occurrences = self._make(spec), Occurrences()
-        reader = RequestReader(emulator.profile, emulator.counter, occurrences, self._any_model)
-        return Run(spec, emulator, reader, occurrences, self._faults)
+        told = emulator.profile, emulator.counter, occurrences, self._any_model
+        return Run(spec, emulator, RequestReader(*told), OpenAiReader(*told), occurrences, self._faults)
 
     def _hold(self, run: Run) -> None:
         self._held[run.spec.name] = run
