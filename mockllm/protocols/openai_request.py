@@ -15,6 +15,14 @@ from mockllm.protocols.call_header import call_path
 from mockllm.protocols.openai_chat_body import ChatBody
 from mockllm.protocols.openai_chat_prompt import answers_tools, check_tool_calls, output_schema, render_chat
 from mockllm.protocols.openai_prompt import Prompt
+from mockllm.protocols.openai_responses_body import ResponsesBody
+from mockllm.protocols.openai_responses_prompt import (
+    brings_results,
+    check_items,
+    check_state,
+    render_responses,
+    response_schema,
+)
 from mockllm.protocols.openai_schema import read_as
 from mockllm.protocols.openai_tools import Choice, choose, neutral
 
@@ -34,6 +42,7 @@ class _Wanted(NamedTuple):
     schema: dict[str, Any] | None = None
     least_tokens: int = 0
     thinks: bool = False
+    prewarms: bool = False
     cache_key: str = ""
 
 
@@ -77,10 +86,41 @@ class OpenAiReader:
             stop=tuple([sequence for sequence in stop if sequence]),
             schema=output_schema(body),
             least_tokens=least,
-            thinks=body.reasoning_effort not in (None, "none", "minimal"),
+            thinks=_thinks(body.reasoning_effort),
             cache_key=body.prompt_cache_key or "",
         )
         return self._request(wanted, prompt, path, workspace), body
+
+    def responses(self, headers: Mapping[str, str], raw: bytes) -> tuple[Request, dict[str, Any]]:
+        """What is asked of responses, or the first reason to refuse it, raised as `ApiError`; and the plain body."""
+        workspace = _workspace(headers)
+        path = call_path(headers)
+        body, plain = read_as(ResponsesBody, raw)
+        check_state(body)
+        check_items(body.input)
+        functions = [tool for tool in body.tools or () if tool.type == "function"]
+        tools = [neutral(str(tool.name), tool.description, tool.parameters) for tool in functions]
+        choice = choose(tools, body.tool_choice)
+        self._check_model(body.model)
+        prompt = Prompt(Prefix(scope(body.model, workspace)), self.counter)
+        try:
+            render_responses(body, plain, prompt)
+        except RecursionError:
+            raise ApiError(400, "The request body is not valid JSON: nested too deeply") from None
+        options = body.prompt_cache_options
+        wanted = _Wanted(
+            model=body.model,
+            stream=bool(body.stream),
+            most=_least(("max_output_tokens", body.max_output_tokens)),
+            choice=choice,
+            told=plain.get("tool_choice"),
+            brings_results=brings_results(body.input),
+            schema=response_schema(body),
+            thinks=_thinks(body.reasoning.effort if body.reasoning is not None else None),
+            prewarms=options is not None and bool(options.prewarm),
+            cache_key=body.prompt_cache_key or "",
+        )
+        return self._request(wanted, prompt, path, workspace), plain
 
     def _check_model(self, model: str) -> None:
         if model != self.profile.model and not self.any_model:
@@ -104,7 +144,7 @@ class OpenAiReader:
             prefix=prompt.prefix,
             size=len(prompt.prefix),
             breakpoints=(),
-            max_tokens=max_tokens,
+            max_tokens=0 if wanted.prewarms else max_tokens,
             stream=wanted.stream,
             tools=wanted.choice.tools,
             answers_tools=wanted.brings_results and not wanted.choice.must_call,
@@ -161,6 +201,11 @@ def _check_chat(body: ChatBody) -> None:
             param="stream_options",
             code="invalid_value",
         )
+
+
+def _thinks(effort: str | None) -> bool:
+    """Whether the model thinks first. Assumed: only where it is asked to, since the recordings tell no thinking."""
+    return effort not in (None, "none", "minimal")
 
 
 def _least(*limits: tuple[str, int | None]) -> tuple[str, int] | None:

@@ -1,4 +1,4 @@
-"""OpenAI's paths: chat completions; and what all of this API's answers carry."""
+"""OpenAI's paths: chat completions and responses; and what all of this API's answers carry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mockllm.core.faults import Writes
 from mockllm.core.identity import Identity, stable_id
 from mockllm.core.timeline import Flush
 from mockllm.emulator.admission import Answer
-from mockllm.protocols import openai_chat_reply
+from mockllm.protocols import openai_chat_reply, openai_responses_reply
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.openai_errors import as_openai, error_body
 from mockllm.server.prompts import Asked, Endpoint, Service, serve_prompt
@@ -50,11 +50,15 @@ def openai_refusal(error: ApiError, headers: Mapping[str, str]) -> web.Response:
 def openai_routes(service: Service) -> list[Route]:
     """Method, path and handler of each."""
     chat = Endpoint("chat.completions", _read_chat, openai_headers, _chat_failed, as_openai)
+    responses = Endpoint("responses", _read_responses, openai_headers, _responses_failed, as_openai)
 
     async def complete(http: web.Request, run: Run) -> web.StreamResponse:
         return await serve_prompt(http, run, chat, service)
 
-    return [Route("POST", "/v1/chat/completions", complete)]
+    async def respond(http: web.Request, run: Run) -> web.StreamResponse:
+        return await serve_prompt(http, run, responses, service)
+
+    return [Route("POST", "/v1/chat/completions", complete), Route("POST", "/v1/responses", respond)]
 
 
 def _read_chat(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
@@ -73,8 +77,26 @@ def _read_chat(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
     return Asked(request, whole, events, _timed(request.stream))
 
 
+def _read_responses(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
+    counter = run.emulator.counter
+    request, asked = run.openai.responses(headers, raw)
+
+    def whole(answer: Answer) -> dict[str, object]:
+        return openai_responses_reply.response(answer.reply, answer.usage, asked, counter)
+
+    def events(answer: Answer, flushes: list[Flush]) -> Writes:
+        first_us, end_us = answer.timeline.first_us, answer.timeline.end_us
+        return openai_responses_reply.stream(answer.reply, answer.usage, asked, flushes, first_us, end_us, counter)
+
+    return Asked(request, whole, events, _timed(request.stream))
+
+
 def _chat_failed(error: ApiError) -> bytes:
     return openai_chat_reply.failed(as_openai(error))
+
+
+def _responses_failed(error: ApiError) -> bytes:
+    return openai_responses_reply.failed(as_openai(error))
 
 
 def _timed(stream: bool) -> Callable[[Answer], dict[str, str]]:

@@ -131,3 +131,38 @@ def test_deep_nesting_is_read_or_refused_and_never_fails(depth: int) -> None:
     raw = json.dumps(ASKED).encode()[:-1] + b',"tools":[' + tool + b"]}"
     with suppress(ApiError):
         assert len(reader().chat(KEY, raw)[0].tools) == 1
+
+
+def respond(**fields: Any) -> Request:
+    return reader().responses(KEY, json.dumps({"model": "test-model", "input": "Is it late?", **fields}).encode())[0]
+
+
+def test_a_response_is_asked_for_as_a_completion_is() -> None:
+    request = respond(
+        max_output_tokens=7,
+        stream=True,
+        tools=[{"type": "function", "name": "clock", "parameters": {"type": "object"}}, {"type": "web_search"}],
+        tool_choice="required",
+        text={"format": {"type": "json_object"}},
+        reasoning={"effort": "low"},
+        prompt_cache_key="k",
+    )
+    assert (request.max_tokens, request.stream, request.cache_key) == (7, True, "k")
+    assert [tool["name"] for tool in request.tools] == ["clock"]
+    assert (request.output_schema, request.thinking) == ({"type": "object"}, "omitted")
+
+
+def test_prewarming_generates_nothing() -> None:
+    assert respond(prompt_cache_options={"prewarm": True}).max_tokens == 0
+
+
+def test_a_response_is_refused_for_the_same_reasons() -> None:
+    for fields, status in (
+        ({"model": "gpt-nobody"}, 404),
+        ({"max_output_tokens": 1001}, 400),
+        ({"previous_response_id": "resp_1"}, 400),
+        ({"input": "x" * 20_001}, 400),
+    ):
+        with pytest.raises(ApiError) as caught:
+            respond(**fields)
+        assert caught.value.status == status
