@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mockllm import MockLLMError
 from mockllm.clock.instants import RealClock
 from mockllm.core.draws import Draws
 from mockllm.core.faults import FaultRule, faults_of
@@ -36,10 +35,6 @@ __all__ = ["AddressError", "Serving", "check_host", "serve", "serve_command"]
 
 _requests = logging.getLogger("mockllm.requests")
 _LAST_WORDS_S = 2.0
-
-
-class ProviderError(MockLLMError):
-    """A profile whose provider's protocol the server does not speak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +77,6 @@ def serve_command(
     """What `mockllm serve` does: one line of JSON on standard output when ready, then service until it is stopped."""
     check_host(host, allow_remote=allow_remote)
     loaded, _ = load(profile)
-    if loaded.provider != "anthropic":
-        raise ProviderError(
-            f"--profile {profile}: is of the provider {loaded.provider}, whose protocol is not spoken yet; "
-            "give a profile of an anthropic model"
-        )
     rules, kept = faults_of(faults), limits_of(limits)
     recording = None if replay is None else _recording(replay)
     if log_requests:

@@ -167,7 +167,8 @@ class Request:
     `stop_sequences` end the text before them; `output_schema` is the JSON Schema that the text must be valid against.
     `thinking` says how thinking is shown, "" (there is none), "summarized" or "omitted"; `thinking_most` limits it.
     `workspace` names whose cache it is, `cache_key` the provider's routing hint, and `previous_id` the message that a
-    client compares its cache with: None where it does not ask, "" where it only will.
+    client compares its cache with: None where it does not ask, "" where it only will. A default speaker says at least
+    `least_tokens`.
     `hash_after(i)` and `tokens_through(i)` speak of everything up to and including block number i.
     """
 
@@ -188,6 +189,7 @@ class Request:
     workspace: str = "default"
     cache_key: str = ""
     previous_id: str | None = None
+    least_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:

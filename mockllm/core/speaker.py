@@ -44,7 +44,7 @@ class DefaultSpeaker:
         """The script for `request`; its output includes the tool call, if there is one."""
         identity = request.identity
         length, chosen, many, thought = self.draws.uniforms("speech", identity.path, identity.attempt)
-        output_tokens = max(1, round(OUTPUT_TOKENS.quantile(length)))
+        output_tokens = max(1, request.least_tokens, round(OUTPUT_TOKENS.quantile(length)))
         if request.thinking:
             thinking = round(THINKING_TOKENS.quantile(thought))
             thinking = thinking if request.thinking_most is None else min(thinking, request.thinking_most)

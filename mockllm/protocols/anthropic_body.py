@@ -6,13 +6,12 @@ refused as an extra input. Types are strict: a number in quotes is no number.
 
 from __future__ import annotations
 
-import json
-from math import isinf
-from typing import Annotated, Any, Literal, NoReturn, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from mockllm.protocols.anthropic_errors import ApiError
+from mockllm.protocols.json_body import read_object
 
 __all__ = [
     "Body",
@@ -250,14 +249,7 @@ def read_body(raw: bytes) -> tuple[Body, dict[str, Any]]:
 
     Raises `ApiError` 400: for bytes that are no JSON object first, then for the first field that does not fit.
     """
-    try:
-        plain = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
-        # UnicodeDecodeError and JSONDecodeError are both ValueErrors.
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise ApiError(400, f"The request body is not valid JSON: {reason}") from None
-    if not isinstance(plain, dict):
-        raise ApiError(400, "The request body is not valid JSON: it must be an object")
+    plain = read_object(raw)
     try:
         return Body.model_validate(plain), plain
     except ValidationError as error:
@@ -266,14 +258,3 @@ def read_body(raw: bytes) -> tuple[Body, dict[str, Any]]:
         message = first["msg"].removeprefix("Value error, ")
         # A model's own check names the field below its path itself.
         raise ApiError(400, f"{path}{'.' if first['type'] == 'value_error' else ': '}{message}") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if isinf(number):
-        raise ValueError(f"{text[:40]} is too large a number")
-    return number

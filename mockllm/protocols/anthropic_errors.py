@@ -27,12 +27,23 @@ _KINDS = {
 class ApiError(MockLLMError):
     """An answer other than success: its HTTP `status`, the API's `kind` for it, a one-line message, and `headers`.
 
-    A status without a kind of its own is an `invalid_request_error` below 500 and an `api_error` from there on.
+    A status without a kind of its own is an `invalid_request_error` below 500 and an `api_error` from there on. `param`
+    (the field that is to blame) and `code` are shown by OpenAI's API alone.
     """
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+    ) -> None:
         self.status = status
         self.headers = dict(headers or {})
+        self.param = param
+        self.code = code
         self.message = " ".join(message.splitlines())  # what a client sent may be quoted in it
         super().__init__(self.message)
         self.kind = _KINDS.get(status, _KINDS[400] if status < 500 else _KINDS[500])

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from mockllm.core.identity import CALL_HEADER, BadCallPathError, Occurrences, check_path
+from mockllm.core.identity import Occurrences
 from mockllm.core.profile import Profile, Rules
 from mockllm.core.request import Prefix, Request, TokenCounter
 from mockllm.protocols.anthropic_body import Body, TextBlock, read_body
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.anthropic_prompt import Prompt, render
 from mockllm.protocols.anthropic_turns import answers_tools, check_tool_calls
+from mockllm.protocols.call_header import call_path
 
 __all__ = ["RequestReader"]
 
@@ -72,7 +73,7 @@ class RequestReader:
     def _prompt(self, headers: Mapping[str, str], raw: bytes, *, counting: bool) -> tuple[str | None, Body, Prompt]:
         credential = _credential(headers)
         version = _version(headers)
-        path = _path(headers)
+        path = call_path(headers)
         body, plain = read_body(raw)
         _check_fields(body, version, counting=counting)
         check_tool_calls(body.messages)
@@ -155,16 +156,6 @@ def _version(headers: Mapping[str, str]) -> str:
     if version not in _VERSIONS:
         raise ApiError(400, f"anthropic-version: {version!r} is not a valid version; use {' or '.join(_VERSIONS)}")
     return version
-
-
-def _path(headers: Mapping[str, str]) -> str | None:
-    path = headers.get(CALL_HEADER)
-    if path is None:
-        return None
-    try:
-        return check_path(path)
-    except BadCallPathError as error:
-        raise ApiError(400, str(error)) from None
 
 
 def _check_fields(body: Body, version: str, *, counting: bool) -> None:

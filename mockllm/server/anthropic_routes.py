@@ -1,4 +1,4 @@
-"""The Anthropic API's paths: messages, token counting, models, and what clients ask to see whether anyone is there."""
+"""The Anthropic API's paths: messages, token counting, and what clients ask to see whether anyone is there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from mockllm.core.timeline import Flush
 from mockllm.emulator.admission import Answer
 from mockllm.protocols import anthropic_reply
 from mockllm.protocols.anthropic_errors import ApiError, error_body
-from mockllm.protocols.anthropic_models import model_info, model_list
 from mockllm.protocols.limit_headers import anthropic_limits
 from mockllm.server.prompts import Asked, Endpoint, Service, serve_prompt
 from mockllm.server.routes import Route, json_response
@@ -47,8 +46,6 @@ def anthropic_routes(service: Service) -> list[Route]:
     return [
         Route("POST", "/v1/messages", create),
         Route("POST", "/v1/messages/count_tokens", _count_tokens),
-        Route("GET", "/v1/models", _models),
-        Route("GET", "/v1/models/{id}", _one_model),
         Route("GET", "/", _hello),
         Route("GET", "/api/hello", _hello),
     ]
@@ -80,17 +77,6 @@ def _failed(error: ApiError) -> bytes:
 
 async def _count_tokens(http: web.Request, run: Run) -> web.StreamResponse:
     return json_response({"input_tokens": run.messages.count(http.headers, await http.read())})
-
-
-async def _models(_: web.Request, run: Run) -> web.StreamResponse:
-    return json_response(model_list(model_info(run.emulator.profile)))
-
-
-async def _one_model(http: web.Request, run: Run) -> web.StreamResponse:
-    info = model_info(run.emulator.profile)
-    if http.match_info["id"] != info["id"]:
-        raise ApiError(404, f"model: {http.match_info['id']}")
-    return json_response(info)
 
 
 async def _hello(_: web.Request, __: Run) -> web.StreamResponse:

@@ -7,6 +7,7 @@ application serves in real time and, on a virtual loop, in no time at all.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import Any, TypeAlias
@@ -21,6 +22,8 @@ from mockllm.server.anthropic_routes import anthropic_headers, anthropic_refusal
 from mockllm.server.control import PREFIX, control_routes
 from mockllm.server.delivery import Deliveries
 from mockllm.server.metrics import Metrics
+from mockllm.server.model_routes import model_routes
+from mockllm.server.openai_routes import openai_headers, openai_refusal, openai_routes, speaks_openai
 from mockllm.server.prompts import Service
 from mockllm.server.replaying import replay_routes
 from mockllm.server.request_log import Entry
@@ -32,6 +35,7 @@ __all__ = ["MAX_BODY_BYTES", "build_app", "build_runner", "runs_of"]
 
 _log = logging.getLogger("mockllm.server")
 MAX_BODY_BYTES = 32 * 1024 * 1024
+_RUN_PREFIX = re.compile(r"^/_run/[^/]*")
 _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -57,7 +61,11 @@ def build_app(
     service = Service(deliveries, Metrics(), SetUp() if connection_setup else None, observe)
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_answering_errors(Occurrences())])
     health = Route("GET", "/health", _health)
-    spoken = anthropic_routes(service) if runs.default.replay is None else replay_routes(service)
+    spoken = (
+        [*anthropic_routes(service), *openai_routes(service), *model_routes()]
+        if runs.default.replay is None
+        else replay_routes(service)
+    )
     for route in (health, *spoken, *control_routes(runs, service, facts)):
         handler = _of_its_run(runs, route)
         for path in (route.path, f"/_run/{{run}}{route.path}"):
@@ -126,16 +134,24 @@ def _answering_errors(occurrences: Occurrences) -> Any:
         except Exception:
             _log.exception("%s %s failed", http.method, http.path)
             return await _refusal(http, ApiError(500, "Internal server error"), occurrences)
-        if "request-id" not in response.headers and PREFIX not in http.path:
-            response.headers.update(anthropic_headers(await _unnamed(http, occurrences)))
+        named = "request-id" in response.headers or "x-request-id" in response.headers
+        if not named and PREFIX not in http.path:
+            headers = openai_headers if _is_openai(http) else anthropic_headers
+            response.headers.update(headers(await _unnamed(http, occurrences)))
         return response
 
     return answer
 
 
 async def _refusal(http: web.Request, error: ApiError, occurrences: Occurrences) -> web.Response:
-    headers = anthropic_headers(await _unnamed(http, occurrences)) | error.headers
-    return anthropic_refusal(error, headers)
+    identity = await _unnamed(http, occurrences)
+    if _is_openai(http):
+        return openai_refusal(error, openai_headers(identity) | error.headers)
+    return anthropic_refusal(error, anthropic_headers(identity) | error.headers)
+
+
+def _is_openai(http: web.Request) -> bool:
+    return speaks_openai(_RUN_PREFIX.sub("", http.path, count=1), http.headers)
 
 
 async def _unnamed(http: web.Request, occurrences: Occurrences) -> Identity:

@@ -38,11 +38,15 @@ _STOPPING = ApiError(529, "Overloaded: the server is shutting down")
 
 
 class Asked(NamedTuple):
-    """A request as its protocol read it, and how that protocol writes the answer: as one body, or as events."""
+    """A request as its protocol read it, and how that protocol writes the answer: as one body, or as events.
+
+    `headers` are those that follow from the plan.
+    """
 
     request: Request
     whole: Callable[[Answer], dict[str, Any]]
     events: Callable[[Answer, list[Flush]], Writes]
+    headers: Callable[[Answer], dict[str, str]] = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class Endpoint:
     """What tells one protocol's endpoint from another's.
 
     `read` raises `ApiError`; `headers` are those of every answer; `failed` is the event by which a stream that is under
-    way says that it failed; `standing` are the headers that tell how far the rate limits are used, at a Unix time.
+    way says that it failed; `standing` are the headers that tell how far the rate limits are used, at a Unix time, and
+    `refused` is an error with the status that this protocol has for it.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Endpoint:
     headers: Callable[[Identity], dict[str, str]]
     failed: Callable[[ApiError], bytes]
     standing: Callable[[Standings, float], dict[str, str]]
+    refused: Callable[[ApiError], ApiError] = lambda error: error
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,10 @@ async def serve_prompt(http: web.Request, run: Run, endpoint: Endpoint, service:
     """Answer one request. Raises `ApiError` for a refusal, which the caller writes in the protocol's form."""
 
     async def answer(raw: bytes, entry: Entry) -> _Sent:
-        return await _answer(http, raw, run, endpoint, service, entry)
+        try:
+            return await _answer(http, raw, run, endpoint, service, entry)
+        except ApiError as error:
+            raise endpoint.refused(error) from None
 
     return await logged(http, run, endpoint.name, service, answer)
 
@@ -136,7 +145,7 @@ async def _answer(http: web.Request, raw: bytes, run: Run, endpoint: Endpoint, s
     if expected is not None and expected.stop_reason is not None:
         answer = answer._replace(reply=answer.reply._replace(stop_reason=expected.stop_reason, stop_sequence=None))
     entry.plan = answer
-    headers = endpoint.headers(request.identity) | _standing(endpoint, request, run)
+    headers = endpoint.headers(request.identity) | _standing(endpoint, request, run) | asked.headers(answer)
     if rule is None and not request.stream:
         return await _whole(asked, answer, run, service, entry, headers)
     return await _in_parts(http, asked, answer, rule, run, endpoint, service, entry, headers)

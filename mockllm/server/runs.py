@@ -21,6 +21,7 @@ from mockllm.core.identity import Occurrences
 from mockllm.core.replay import Replay
 from mockllm.emulator.admission import Emulator
 from mockllm.protocols.anthropic_request import RequestReader
+from mockllm.protocols.openai_request import OpenAiReader
 from mockllm.server.request_log import RequestLog
 
 __all__ = ["DEFAULT_RUN", "Run", "RunError", "RunSpec", "Runs", "read_spec"]
@@ -73,6 +74,7 @@ class Run:
     spec: RunSpec
     emulator: Emulator
     messages: RequestReader
+    openai: OpenAiReader
     occurrences: Occurrences
     faults: tuple[FaultRule, ...] = ()
     log: RequestLog = field(default_factory=RequestLog)
@@ -137,9 +139,10 @@ class Runs:
 
     def _made(self, spec: RunSpec) -> Run:
         emulator, occurrences = self._make(spec), Occurrences()
-        reader = RequestReader(emulator.profile, emulator.counter, occurrences, self._any_model)
+        told = emulator.profile, emulator.counter, occurrences, self._any_model
         replay = self._replay() if self._replay is not None else None
-        return Run(spec, emulator, reader, occurrences, self._faults, replay=replay)
+        readers = RequestReader(*told), OpenAiReader(*told)
+        return Run(spec, emulator, *readers, occurrences, self._faults, replay=replay)
 
     def _hold(self, run: Run) -> None:
         self._held[run.spec.name] = run

@@ -1,0 +1,35 @@
+"""A request's body as plain JSON: one object of finite numbers, or a refusal that says what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from math import isinf
+from typing import Any, NoReturn
+
+from mockllm.protocols.anthropic_errors import ApiError
+
+__all__ = ["read_object"]
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in `raw`. Raises `ApiError` 400 for anything else."""
+    try:
+        plain = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        # UnicodeDecodeError and JSONDecodeError are both ValueErrors.
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ApiError(400, f"The request body is not valid JSON: {reason}") from None
+    if not isinstance(plain, dict):
+        raise ApiError(400, "The request body is not valid JSON: it must be an object")
+    return plain
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return number

@@ -1,0 +1,110 @@
+"""OpenAI's paths: chat completions and responses; and what all of this API's answers carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+
+from mockllm.core.faults import Writes
+from mockllm.core.identity import Identity, stable_id
+from mockllm.core.timeline import Flush
+from mockllm.emulator.admission import Answer
+from mockllm.protocols import openai_chat_reply, openai_responses_reply
+from mockllm.protocols.anthropic_errors import ApiError
+from mockllm.protocols.limit_headers import openai_limits
+from mockllm.protocols.openai_errors import as_openai, error_body
+from mockllm.server.prompts import Asked, Endpoint, Service, serve_prompt
+from mockllm.server.routes import Route, json_response
+from mockllm.server.runs import Run
+
+__all__ = ["openai_headers", "openai_refusal", "openai_routes", "speaks_openai"]
+
+_ORGANIZATION = "org-mockllm"
+_VERSION = "2020-10-01"
+_PATHS = ("/v1/chat/", "/v1/completions", "/v1/embeddings", "/v1/responses")  # not all of them are spoken
+
+
+def speaks_openai(path: str, headers: Mapping[str, str]) -> bool:
+    """Whether what is sent to `path` (a run's prefix apart) is for this API, as far as one can tell.
+
+    Both APIs list their models at the same path; whoever names an `anthropic-version` means the other one.
+    """
+    return path.startswith(_PATHS) or (path.startswith("/v1/models") and "anthropic-version" not in headers)
+
+
+def openai_headers(identity: Identity) -> dict[str, str]:
+    """What every answer carries, an error too; all but the request's id is unverified (protocol page: OpenAI)."""
+    return {
+        "x-request-id": stable_id("req", identity.path, identity.attempt),
+        "openai-organization": _ORGANIZATION,
+        "openai-version": _VERSION,
+    }
+
+
+def openai_refusal(error: ApiError, headers: Mapping[str, str]) -> web.Response:
+    """`error` in the API's form."""
+    told = as_openai(error)
+    return json_response(error_body(told), status=told.status, headers=headers)
+
+
+def openai_routes(service: Service) -> list[Route]:
+    """Method, path and handler of each."""
+    chat = Endpoint("chat.completions", _read_chat, openai_headers, _chat_failed, openai_limits, as_openai)
+    responses = Endpoint("responses", _read_responses, openai_headers, _responses_failed, openai_limits, as_openai)
+
+    async def complete(http: web.Request, run: Run) -> web.StreamResponse:
+        return await serve_prompt(http, run, chat, service)
+
+    async def respond(http: web.Request, run: Run) -> web.StreamResponse:
+        return await serve_prompt(http, run, responses, service)
+
+    return [Route("POST", "/v1/chat/completions", complete), Route("POST", "/v1/responses", respond)]
+
+
+def _read_chat(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
+    counter = run.emulator.counter
+    request, body = run.openai.chat(headers, raw)
+
+    def whole(answer: Answer) -> dict[str, object]:
+        return openai_chat_reply.completion(answer.reply, answer.usage, counter)
+
+    def events(answer: Answer, flushes: list[Flush]) -> Writes:
+        first_us, end_us = answer.timeline.first_us, answer.timeline.end_us
+        return openai_chat_reply.stream(
+            answer.reply, answer.usage, flushes, first_us, end_us, counter, body.stream_options
+        )
+
+    return Asked(request, whole, events, _timed(request.stream))
+
+
+def _read_responses(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
+    counter = run.emulator.counter
+    request, asked = run.openai.responses(headers, raw)
+
+    def whole(answer: Answer) -> dict[str, object]:
+        return openai_responses_reply.response(answer.reply, answer.usage, asked, counter)
+
+    def events(answer: Answer, flushes: list[Flush]) -> Writes:
+        first_us, end_us = answer.timeline.first_us, answer.timeline.end_us
+        return openai_responses_reply.stream(answer.reply, answer.usage, asked, flushes, first_us, end_us, counter)
+
+    return Asked(request, whole, events, _timed(request.stream))
+
+
+def _chat_failed(error: ApiError) -> bytes:
+    return openai_chat_reply.failed(as_openai(error))
+
+
+def _responses_failed(error: ApiError) -> bytes:
+    return openai_responses_reply.failed(as_openai(error))
+
+
+def _timed(stream: bool) -> Callable[[Answer], dict[str, str]]:
+    """The headers that follow from a plan: how long the service works until it answers, in milliseconds."""
+
+    def headers(answer: Answer) -> dict[str, str]:
+        timeline = answer.timeline
+        return {"openai-processing-ms": str((timeline.first_us if stream else timeline.end_us) // 1000)}
+
+    return headers

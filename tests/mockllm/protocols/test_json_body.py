@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import pytest
+
+from mockllm.protocols.anthropic_errors import ApiError
+from mockllm.protocols.json_body import read_object
+
+
+def test_an_object_is_read_as_it_is() -> None:
+    assert read_object(b'{"a": [1, 2.5, null]}') == {"a": [1, 2.5, None]}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"[]", b"null", b"\xff", b'{"a": NaN}', b'{"a": 1e999}', b"[" * 100_000, b'{"a": ' + b"9" * 5000 + b"}"],
+)
+def test_anything_else_is_refused_in_one_line(raw: bytes) -> None:
+    with pytest.raises(ApiError, match="The request body is not valid JSON") as caught:
+        read_object(raw)
+    assert caught.value.status == 400
+    assert "\n" not in caught.value.message
