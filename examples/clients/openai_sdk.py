@@ -51,7 +51,7 @@ def main() -> None:
     calls = turn.choices[0].message.tool_calls or []
     print("tools:", turn.choices[0].finish_reason, [call.function.name for call in calls if call.type == "function"])
 
-    response = client.responses.create(model=MODEL, max_output_tokens=200, input="Is it warm in Bergen?")
+    response = client.responses.create(model=MODEL, max_output_tokens=8000, input="Is it warm in Bergen?")
     print("response:", response.status, len(response.output_text) > 0)
 
 
