@@ -81,8 +81,8 @@ async def _count_tokens(http: web.Request, run: Run) -> web.StreamResponse:
     return json_response({"input_tokens": run.messages.count(http.headers, await http.read())})
 
 
-async def _models(_: web.Request, run: Run) -> web.StreamResponse:
-    return json_response(model_list(model_info(run.emulator.profile)))
+async def _models(http: web.Request, run: Run) -> web.StreamResponse:
+    return json_response(model_list(model_info(run.emulator.profile), http.query))
 
 
 async def _one_model(http: web.Request, run: Run) -> web.StreamResponse:
