@@ -106,7 +106,7 @@ async def _serve(
     await runner.setup()
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "mock"
-        await web.UnixSite(runner, str(socket)).start()
+        await web.UnixSite(runner, str(socket), backlog=4096).start()
         try:
             async with (
                 httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=str(socket)), timeout=None) as plain,

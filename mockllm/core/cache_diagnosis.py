@@ -1,12 +1,14 @@
 """Why a prompt missed the cache: what changed since an answer that the client names (protocol: prompt caching,
-diagnostics).
+diagnostics; the SDK's own words on each reason).
 
-A prompt is remembered by the hashes of its chain where its tools end, where its system prompt ends, and at its very
-end; the first of them that the new prompt does not share says what changed.
+A prompt is remembered by its model and speed, by a hash of its tools, one of its system prompt and one of its messages;
+the first of them that the new prompt does not share is the reason. What invalidates the cache besides (thinking,
+tool_choice) changes none of them, so it is no reason that is named.
 """
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
 from mockllm.core.request import Request
@@ -17,10 +19,12 @@ MissReason: TypeAlias = dict[str, object]
 """`type`, and for what changed `cache_missed_input_tokens`: the tokens that could have been read, and were not."""
 
 _MOST_ANSWERS = 4096
+_LEVELS = ("tools", "system", "messages")
+_DIGEST_BYTES = 16
 
 
 class _Asked(NamedTuple):
-    """A prompt: its chain's hash where each level ends, the blocks of its messages, and how much of it was cached."""
+    """A prompt: what it asks and of whom, the blocks of its messages, and how much of it was cached."""
 
     model: str
     tools: bytes
@@ -58,7 +62,7 @@ class CacheDiagnosis:
         if missed <= 0:
             return None
         now = _asked(request, before.blocks, 0)
-        for level in ("model", "tools", "system", "messages"):
+        for level in ("model", *_LEVELS):
             if getattr(now, level) != getattr(before, level):
                 return {"type": f"{level}_changed", "cache_missed_input_tokens": missed}
         return {"type": "unavailable"}
@@ -66,11 +70,13 @@ class CacheDiagnosis:
 
 def _asked(request: Request, blocks: int | None, cached_tokens: int) -> _Asked:
     """`request` as far as its first `blocks` blocks of messages (None: all of them)."""
-    prefix, size = request.prefix, request.size
-    before_messages = sum(block.level != "messages" for block in prefix.blocks[:size])
-    tools = sum(block.level == "tools" for block in prefix.blocks[:size])
-    end = size if blocks is None else min(size, before_messages + blocks)
-    hashes = prefix.hashes
-    return _Asked(
-        request.model, hashes[tools], hashes[before_messages], hashes[end], end - before_messages, cached_tokens
-    )
+    hashed = {level: blake2b(digest_size=_DIGEST_BYTES) for level in _LEVELS}
+    seen = 0
+    for block in request.prefix.blocks[: request.size]:
+        if block.level == "messages":
+            if seen == blocks:
+                break
+            seen += 1
+        hashed[block.level].update(block.digest)
+    tools, system, messages = (hashed[level].digest() for level in _LEVELS)
+    return _Asked(f"{request.model} {request.speed}", tools, system, messages, seen, cached_tokens)

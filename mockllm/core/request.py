@@ -189,6 +189,7 @@ class Request:
     workspace: str = "default"
     cache_key: str = ""
     previous_id: str | None = None
+    speed: str = "standard"
     least_tokens: int = 0
 
     @property

@@ -77,8 +77,40 @@ class RedactedThinkingBlock(_Wire):
     data: str
 
 
+# What a block of each kind must have besides its type, by the SDK's own types.
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "advisor_tool_result": ("tool_use_id", "content"),
+    "bash_code_execution_tool_result": ("tool_use_id", "content"),
+    "browser_state": ("tabs",),
+    "code_execution_tool_result": ("tool_use_id", "content"),
+    "container_upload": ("file_id",),
+    "document": ("source",),
+    "fallback": ("from", "to"),
+    "image": ("source",),
+    "mcp_tool_listing": ("mcp_server_name", "tools"),
+    "mcp_tool_result": ("tool_use_id",),
+    "mcp_tool_use": ("id", "name", "input", "server_name"),
+    "search_result": ("source", "title", "content"),
+    "server_tool_use": ("id", "name", "input"),
+    "text_editor_code_execution_tool_result": ("tool_use_id", "content"),
+    "tool_addition": ("tool",),
+    "tool_reference": ("tool_name",),
+    "tool_removal": ("tool",),
+    "tool_search_tool_result": ("tool_use_id", "content"),
+    "web_fetch_tool_result": ("tool_use_id", "content"),
+    "web_search_tool_result": ("tool_use_id", "content"),
+}
+_SOURCES = {
+    "document": ("base64", "content", "file", "text", "url"),
+    "image": ("base64", "file", "url"),
+}
+
+
 class OtherBlock(BaseModel):
-    """Any other known block: images, documents, search results and what server tools leave. Hashed whole."""
+    """Any other known block: images, documents, search results and what server tools leave. Hashed whole.
+
+    What it must have is checked, and what kind of source an image or a document has; the rest is taken as it comes.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -107,6 +139,21 @@ class OtherBlock(BaseModel):
     ]
     cache_control: CacheControl | None = None
 
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> OtherBlock:
+        held = self.model_extra or {}
+        for field in _NEEDED.get(self.type, ()):
+            if held.get(field) is None:
+                raise ValueError(f"{field}: Field required")
+        kinds = _SOURCES.get(self.type)
+        if kinds is not None:
+            source = held["source"]
+            if not isinstance(source, dict):
+                raise ValueError("source: Input should be an object")
+            if source.get("type") not in kinds:
+                raise ValueError(f"source.type: Input should be one of {', '.join(map(repr, kinds))}")
+        return self
+
 
 def _as_blocks(content: Any) -> Any:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
@@ -132,10 +179,29 @@ ContentBlock: TypeAlias = (
 
 
 class Message(_Wire):
-    """One message; consecutive ones of a role are one turn."""
+    """One message; consecutive ones of a role are one turn.
+
+    One of the system's may say how long it is shown and how the output is to be from there on, the latter without any
+    words; neither has an effect here.
+    """
 
     role: Literal["user", "assistant", "system"]
     content: Annotated[list[Annotated[ContentBlock, Field(discriminator="type")]], BeforeValidator(_as_blocks)]
+    clear_at: Literal["next_user_message", "never"] | None = None
+    output_config: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _may_configure_without_words(cls, value: Any) -> Any:
+        wordless = isinstance(value, dict) and value.get("role") == "system" and "content" not in value
+        return {**value, "content": []} if wordless and value.get("output_config") else value
+
+    @model_validator(mode="after")
+    def _configures_as_the_system(self) -> Message:
+        for field in ("clear_at", "output_config"):
+            if self.role != "system" and getattr(self, field) is not None:
+                raise ValueError(f"{field}: Only permitted on `system` messages")
+        return self
 
 
 class Tool(BaseModel):

@@ -12,6 +12,7 @@ from mockllm.core.profile import Profile, Rules
 from mockllm.core.request import Prefix, Request, TokenCounter
 from mockllm.protocols.anthropic_body import Body, TextBlock, read_body
 from mockllm.protocols.anthropic_errors import ApiError
+from mockllm.protocols.anthropic_places import check_places
 from mockllm.protocols.anthropic_prompt import Prompt, render
 from mockllm.protocols.anthropic_turns import answers_tools, check_tool_calls
 from mockllm.protocols.call_header import call_path
@@ -62,6 +63,7 @@ class RequestReader:
             thinking=_thinking(body, results),
             thinking_most=body.thinking.budget_tokens if body.thinking is not None else None,
             workspace=prompt.workspace,
+            speed=body.speed or "standard",
             previous_id=(body.diagnostics.previous_message_id or "") if body.diagnostics is not None else None,
         )
 
@@ -76,6 +78,7 @@ class RequestReader:
         path = call_path(headers)
         body, plain = read_body(raw)
         _check_fields(body, version, counting=counting)
+        check_places(body.messages)
         check_tool_calls(body.messages)
         if body.model != self.profile.model and not self.any_model:
             raise ApiError(404, f"model: {body.model}")

@@ -13,7 +13,8 @@ __all__ = ["answers_tools", "check_tool_calls"]
 def check_tool_calls(messages: Sequence[Message]) -> None:
     """Raises `ApiError` 400 for a call without its result, or a result without its call.
 
-    Consecutive messages of a role are one turn, and a system message does not end one.
+    Consecutive messages of a role are one turn, and a system message does not end one. Calls are the assistant's and
+    results the user's by then (`check_places`).
     """
     waiting: dict[str, int] = {}
     speaker = ""
@@ -26,24 +27,15 @@ def check_tool_calls(messages: Sequence[Message]) -> None:
         for place, block in enumerate(message.content):
             where = f"messages.{number}.content.{place}"
             if isinstance(block, ToolUseBlock):
-                if message.role != "assistant":
-                    raise ApiError(
-                        400, f"{where}: `tool_use` blocks can only be in `assistant` messages, not {message.role}"
-                    )
                 if block.id in waiting:
                     raise ApiError(400, f"{where}.id: `tool_use` ids must be unique, and {block.id} is not")
                 waiting[block.id] = number
-            elif isinstance(block, ToolResultBlock):
-                if message.role != "user":
-                    raise ApiError(
-                        400, f"{where}: `tool_result` blocks can only be in `user` messages, not {message.role}"
-                    )
-                if waiting.pop(block.tool_use_id, None) is None:
-                    raise ApiError(
-                        400,
-                        f"{where}: unexpected `tool_use_id` found in `tool_result` blocks: {block.tool_use_id}; each "
-                        "`tool_result` must answer a `tool_use` of the assistant turn before it, once",
-                    )
+            elif isinstance(block, ToolResultBlock) and waiting.pop(block.tool_use_id, None) is None:
+                raise ApiError(
+                    400,
+                    f"{where}: unexpected `tool_use_id` found in `tool_result` blocks: {block.tool_use_id}; each "
+                    "`tool_result` must answer a `tool_use` of the assistant turn before it, once",
+                )
     _refuse_unanswered(waiting)
 
 

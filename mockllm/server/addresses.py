@@ -11,6 +11,8 @@ from mockllm import MockLLMError
 
 __all__ = ["AddressError", "is_loopback", "listen"]
 
+_BACKLOG = 4096  # a thousand clients that connect at once are let in at once
+
 
 class AddressError(MockLLMError):
     """An address that cannot, or should not, be listened on."""
@@ -32,7 +34,7 @@ async def listen(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContex
     Raises `AddressError` where that fails.
     """
     try:
-        await web.TCPSite(runner, host, port, ssl_context=tls).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls, backlog=_BACKLOG).start()
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise AddressError(

@@ -56,7 +56,7 @@ def _read(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
     request = run.messages.read(headers, raw)
 
     def diagnostics(answer: Answer) -> dict[str, object] | None:
-        return None if request.previous_id is None else {"cache_miss_reason": answer.cache_miss}
+        return {"cache_miss_reason": answer.cache_miss} if answer.cache_miss is not None else None
 
     def whole(answer: Answer) -> dict[str, object]:
         return anthropic_reply.message(answer.reply, answer.usage, counter, diagnostics(answer))

@@ -22,7 +22,7 @@ async def _list(http: web.Request, run: Run) -> web.StreamResponse:
     profile = run.emulator.profile
     if speaks_openai("/v1/models", http.headers):
         return json_response(openai_models.model_list(openai_models.model_info(profile)))
-    return json_response(anthropic_models.model_list(anthropic_models.model_info(profile)))
+    return json_response(anthropic_models.model_list(anthropic_models.model_info(profile), http.query))
 
 
 async def _one(http: web.Request, run: Run) -> web.StreamResponse:

@@ -36,6 +36,14 @@ def test_the_first_level_that_differs_is_the_reason(now: str, kind: str) -> None
     assert explained("t1s1m1m2", now) == {"type": kind, "cache_missed_input_tokens": 400}
 
 
+def test_another_speed_counts_as_another_model() -> None:
+    diagnosis = CacheDiagnosis()
+    diagnosis.remember(asked("m1"), "msg_1", 100)
+    fast = asked("m1", "msg_1")
+    fast.speed = "fast"
+    assert diagnosis.explain(fast, 0) == {"type": "model_changed", "cache_missed_input_tokens": 100}
+
+
 def test_another_model_is_named_before_all_else_and_another_workspace_knows_nothing() -> None:
     assert explained("t1s1m1", "txsxmx", model="n") == {"type": "model_changed", "cache_missed_input_tokens": 300}
     assert explained("t1s1m1", "t1s1m1", workspace="v") == {"type": "previous_message_not_found"}

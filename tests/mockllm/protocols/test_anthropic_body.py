@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Required, get_args, get_origin, get_type_hints
 
 import pytest
 from anthropic.types import ContentBlockParam
+from anthropic.types.beta.beta_content_block_param import BetaContentBlockParam
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mockllm.protocols.anthropic_body import TextBlock, read_body
+from mockllm.protocols.anthropic_body import Body, TextBlock, read_body
 from mockllm.protocols.anthropic_errors import ApiError
 
 ASKED = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
@@ -17,6 +21,15 @@ def refused(fields: Any) -> str:
         read_body(fields if isinstance(fields, bytes) else json.dumps(fields).encode())
     assert caught.value.status == 400
     return caught.value.message
+
+
+def refusal(fields: dict[str, Any]) -> str | None:
+    """The message with which `fields` are refused, if they are."""
+    try:
+        read_body(json.dumps(fields).encode())
+    except ApiError as error:
+        return error.message
+    return None
 
 
 def with_content(*blocks: Any, role: str = "user") -> dict[str, Any]:
@@ -113,15 +126,85 @@ def test_what_the_sdk_can_send_is_accepted(field: dict[str, Any]) -> None:
     read_body(json.dumps({**ASKED, **field}).encode())
 
 
-def test_every_block_type_of_the_sdk_is_known() -> None:
-    own_shape = {"text", "tool_use", "tool_result", "thinking", "redacted_thinking"}
-    kinds = {_kind(block) for block in get_args(ContentBlockParam)}
-    assert own_shape < kinds
-    for kind in kinds - own_shape:
-        read_body(json.dumps(with_content({"type": kind})).encode())
-
-
 def _kind(block: Any) -> str:
     hint = get_type_hints(block)["type"]
     (kind,) = get_args(get_args(hint)[0] if get_origin(hint) is Required else hint)
     return str(kind)
+
+
+# Kinds of the public reference and of the SDK's beta types, and a value for each field that one of them needs.
+KINDS = {
+    _kind(block): block
+    for block in (*get_args(ContentBlockParam), *get_args(BetaContentBlockParam))
+    if hasattr(block, "__required_keys__")
+}
+VALUES: dict[str, Any] = {
+    "source": {"type": "url", "url": "https://example.com/"},
+    "input": {},
+    "content": [],
+    "tabs": [],
+    "tools": [],
+    "tool": {"type": "tool_reference", "name": "look"},
+    "from": {"model": "m"},
+    "to": {"model": "n"},
+}
+
+
+def _needed(kind: str) -> list[str]:
+    hints = get_type_hints(KINDS[kind], include_extras=True)
+    return [name for name, hint in hints.items() if get_origin(hint) is Required and name != "type"]
+
+
+def _block(kind: str) -> dict[str, Any]:
+    return {"type": kind, **{name: VALUES.get(name, name) for name in _needed(kind)}}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_block_of_the_reference_is_known_and_misses_what_the_reference_requires(kind: str) -> None:
+    block = _block(kind)
+    read_body(json.dumps(with_content(block)).encode())
+    for name in _needed(kind):
+        short = {field: value for field, value in block.items() if field != name}
+        assert refused(with_content(short)) == f"messages.0.content.0.{kind}.{name}: Field required"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("https://example.com/", "messages.0.content.0.image.source: Input should be an object"),
+        ({"type": "text"}, "messages.0.content.0.image.source.type: Input should be one of 'base64', 'file', 'url'"),
+    ],
+)
+def test_an_image_has_a_source_of_a_known_kind(source: Any, message: str) -> None:
+    assert refused(with_content({"type": "image", "source": source})) == message
+
+
+def test_the_system_may_configure_the_output_without_words_and_nobody_else_may() -> None:
+    turns = [{"role": "user", "content": "hi"}, {"role": "system", "output_config": {"effort": "low"}}]
+    body, _ = read_body(json.dumps({**ASKED, "messages": turns}).encode())
+    assert body.messages[1].content == []
+    brief = {"role": "system", "content": "brief", "clear_at": "next_user_message"}
+    read_body(json.dumps({**ASKED, "messages": [brief]}).encode())
+    assert (
+        refused({**ASKED, "messages": [{"role": "user", "content": "hi", "clear_at": "never"}]})
+        == "messages.0.clear_at: Only permitted on `system` messages"
+    )
+    assert refused({**ASKED, "messages": [{"role": "system"}]}) == "messages.0.content: Field required"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-9, 9) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = sorted(Body.model_fields)
+
+
+@given(field=st.sampled_from(FIELDS), value=JSON, role=st.sampled_from(["user", "assistant", "system"]), inner=JSON)
+def test_no_refusal_shows_how_it_was_found(field: str, value: Any, role: str, inner: Any) -> None:
+    for asked in ({**ASKED, field: value}, with_content({"type": "text", "text": inner}, role=role)):
+        message = refusal(asked)
+        if message is not None:
+            path = message.split(": ")[0]
+            assert re.fullmatch(r"[A-Za-z0-9_.]+", path), message
+            assert not re.search(r"function-|constrained|tagged-union|nullable|is-instance|schema_", path), path

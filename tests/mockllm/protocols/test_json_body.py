@@ -19,3 +19,12 @@ def test_anything_else_is_refused_in_one_line(raw: bytes) -> None:
         read_object(raw)
     assert caught.value.status == 400
     assert "\n" not in caught.value.message
+
+
+def test_half_a_surrogate_pair_is_no_text_and_a_whole_one_is() -> None:
+    for half in (rb"\ud800", rb"\uDFff", rb"a\ud83dx"):
+        with pytest.raises(ApiError, match="lone surrogate"):
+            read_object(b'{"a": ["' + half + b'"]}')
+        with pytest.raises(ApiError, match="lone surrogate"):
+            read_object(b'{"' + half + b'": 1}')
+    assert read_object(rb'{"a": "\ud83d\ude00 \\ud800"}') == {"a": "\U0001f600 \\ud800"}

@@ -553,7 +553,7 @@ def test_a_client_is_told_why_its_prompt_missed_the_cache() -> None:
         for prompt in (system, system, changed, changed):
             message = await served.create(system=prompt, diagnostics={"previous_message_id": previous})
             previous = message.id
-            reasons.append(message.diagnostics.to_dict()["cache_miss_reason"])
+            reasons.append(message.diagnostics and message.diagnostics.to_dict()["cache_miss_reason"])
         async with served.stream(system=system, diagnostics={"previous_message_id": "msg_none"}) as stream:
             reasons.append((await stream.get_final_message()).diagnostics.to_dict()["cache_miss_reason"])
         return reasons
