@@ -79,11 +79,13 @@ class OutFile:
         """Append `exchange`, without what identifies anyone."""
         line = write_line(exchange)
         try:
-            os.write(self._file, line)
+            whole = os.write(self._file, line) == len(line)
         except OSError as error:
             _say(f"not recorded: {error.strerror}")
         else:
-            self.kept += 1
+            self.kept += whole
+            if not whole:
+                _say(f"{self.path}: its last line was cut short, for want of room; take it out")
 
     def close(self) -> None:
         os.close(self._file)

@@ -20,6 +20,8 @@ from itertools import accumulate
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
+from mockllm.core.secret_forms import CREDENTIAL, ORGANIZATION, Found, secrets_in
+
 __all__ = [
     "CREDENTIAL",
     "LEAST_SECRET",
@@ -31,8 +33,6 @@ __all__ = [
     "carried_by_query",
 ]
 
-CREDENTIAL = "REMOVED-CREDENTIAL"
-ORGANIZATION = "REMOVED-ORGANIZATION"
 USER = "REMOVED-USER"
 LEAST_SECRET = 8
 """Characters; a shorter value is no real credential, and would take ordinary words with it."""
@@ -43,51 +43,16 @@ _ORGANIZATION_HEADER = re.compile(r"organi[sz]ation|project|workspace|account", 
 _FIGURES = re.compile(r"ratelimit", re.IGNORECASE)  # `…-ratelimit-tokens-reset` holds no secret
 _SECRET_PARAMETER = re.compile(r"(^|[_-])(auth|key|apikey|token|secret|password|sig|signature)$", re.IGNORECASE)
 
-# A key does not begin in the middle of a word; an escape that stands before it is none.
-_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
-_KEY = (
-    r"sk-[\w*-]{16,}",  # OpenAI's, Anthropic's and those that copy them; asterisks where an error message hides a part
-    r"eyJ[\w-]{8,}\.[\w.-]{8,}",  # JSON web tokens
-    r"(?:AKIA|ASIA)[A-Z0-9]{16}",
-    r"AIza[\w-]{30,}",
-    r"ya29\.[\w.-]{16,}",
-    r"gh[pousr]_\w{20,}",
-    r"github_pat_\w{20,}",
-    r"xox[abeprs]-[\w-]{10,}",
-    r"hf_\w{20,}",
-)
-_NAMED_KEY = (  # of what only its name tells, the value holds a digit: `password = settings.password` is code
-    r"(?i:bearer)(?:\s|%20|\+)+(?P<bearer>[\w.~+/=-]{12,})",
-    r"(?i:(?:api|access|secret|auth|private)[_-]?(?:key|token)|client[_-]?secret|password)"
-    r"[\"'\\]*\s*[:=]\s*[\"'\\]*(?P<named>(?=[A-Za-z_.~+/=-]*\d)[\w.~+/=-]{16,})",
-)
-_UUID = r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"
-_ORGANIZATIONS = (
-    r"org-[A-Za-z0-9]{12,}",
-    r"proj_[A-Za-z0-9]{12,}",
-    r"wrkspc_[A-Za-z0-9]{12,}",
-)
-_NAMED_ORGANIZATION = (
-    rf"(?i:org(?:ani[sz]ation)?|workspace|project|account)(?i:[ _-]?(?:uu)?id)?[^A-Za-z0-9\n]{{1,6}}(?P<uuid>{_UUID})"
-)
-_FORMS = (
-    (re.compile(f"{_START}(?P<key>{'|'.join(_KEY)})|{'|'.join(_NAMED_KEY)}", re.ASCII), CREDENTIAL),
-    (re.compile(f"{_START}(?P<id>{'|'.join(_ORGANIZATIONS)})|{_NAMED_ORGANIZATION}", re.ASCII), ORGANIZATION),
-)
 # The strings of a stream in which a model speaks, one delta after the other.
-_DELTA = re.compile(r'"(?:text|partial_json|thinking|content|arguments|delta|refusal)": ?"((?:[^"\\\n]|\\.)*)"')
+_DELTA = re.compile(
+    r'"(?:text|partial_json|thinking|content|arguments|delta|refusal)": ?"([^"\\\n]*(?:\\.[^"\\\n]*)*)"'
+)
 
 
 class Carried(NamedTuple):
     """A value that an exchange carried, and what stands in its place."""
 
     value: str
-    placeholder: str
-
-
-class _Edit(NamedTuple):
-    start: int
-    end: int
     placeholder: str
 
 
@@ -130,13 +95,12 @@ def carried_by_query(query: str) -> list[Carried]:
 class Redaction:
     """Takes out of the texts of one exchange what it carried, and what has the form of a credential."""
 
-    __slots__ = ("_forms", "_values")
+    __slots__ = ("_values", "_written")
 
     def __init__(self, carried: Iterable[Carried]) -> None:
         known = sorted({held for held in carried if len(held.value) >= LEAST_SECRET}, key=_longest_first)
         self._values = [(held.value, held.placeholder) for held in known]
-        written = [(re.compile("|".join(_written(held.value))), held.placeholder) for held in known]
-        self._forms = (*written, *_FORMS)
+        self._written = [(written, held.placeholder) for held in known for written in _written(held.value)]
 
     def text(self, text: str) -> str:
         """`text` without any of it."""
@@ -165,19 +129,20 @@ class Redaction:
             for start, end in zip([0, *ends[:-1]], ends, strict=True)
         ]
 
-    def _found(self, text: str) -> Iterator[_Edit]:
-        for form, placeholder in self._forms:
-            for match in form.finditer(text):
-                start, end = match.span(match.lastgroup or 0)
-                yield _Edit(start, end, placeholder)
+    def _found(self, text: str) -> Iterator[Found]:
+        for written, placeholder in self._written:
+            if written.needle in text:
+                for match in re.finditer(written.pattern, text):
+                    yield Found(*match.span(), placeholder)
+        yield from secrets_in(text)
         for value, placeholder in self._values:
             held = value.encode("utf-8", "surrogatepass").decode("latin-1")
             for length in range(min(len(held) - 1, len(text)), LEAST_SECRET - 1, -1):
                 if text.endswith(held[:length]):
-                    yield _Edit(len(text) - length, len(text), placeholder)
+                    yield Found(len(text) - length, len(text), placeholder)
                     break
 
-    def _found_spoken(self, text: str) -> Iterator[_Edit]:
+    def _found_spoken(self, text: str) -> Iterator[Found]:
         """The same in what a stream's deltas say together, at the places where they say it."""
         deltas = [match.span(1) for match in _DELTA.finditer(text)]
         spoken = "".join([text[start:end] for start, end in deltas])
@@ -188,7 +153,7 @@ class Redaction:
                 shift = deltas[place][0] - begins[place]
                 start, end = max(found.start, begins[place]), min(found.end, begins[place + 1])
                 if start < end:
-                    yield _Edit(start + shift, end + shift, placeholder)
+                    yield Found(start + shift, end + shift, placeholder)
                     placeholder = ""  # named once, where it begins
                 place += 1
 
@@ -197,19 +162,28 @@ def _longest_first(held: Carried) -> tuple[int, Carried]:
     return -len(held.value), held
 
 
-def _written(value: str) -> list[str]:
-    """Patterns of all the ways in which `value` may be written."""
-    plain = "".join([_atom(character) for character in value])
+class _Written(NamedTuple):
+    """One way to write a value: a pattern, and a part of it that is there in every case."""
+
+    pattern: str
+    needle: str
+
+
+def _written(value: str) -> list[_Written]:
+    """All the ways in which `value` may be written."""
+    ways = [_Written("".join([_atom(character) for character in value]), _longest(r"[A-Za-z0-9._~-]+", value))]
     raw = value.encode("utf-8", "surrogatepass")
-    if len(raw) < _LEAST_BASE64:
-        return [plain]
-    patterns = [plain]
-    for shift in range(3):
+    for shift in range(3) if len(raw) >= _LEAST_BASE64 else ():
         # What stands before and after it in the same encoding changes its first and its last digit.
         digits = b64encode(b"\0" * shift + raw).decode()
         inner = digits[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6]
-        patterns.append(re.escape(inner).replace(r"\+", "[+-]").replace("/", "[/_]"))
-    return patterns
+        pattern = re.escape(inner).replace(r"\+", "[+-]").replace("/", "[/_]")
+        ways.append(_Written(pattern, _longest("[A-Za-z0-9]+", inner)))
+    return ways
+
+
+def _longest(run: str, text: str) -> str:
+    return max(re.findall(run, text), key=len, default="")
 
 
 def _atom(character: str) -> str:
@@ -223,19 +197,19 @@ def _atom(character: str) -> str:
     return rf"(?:{percent}|{escaped}|\\*{re.escape(raw.decode('latin-1'))})"
 
 
-def _disjoint(edits: list[_Edit]) -> list[_Edit]:
+def _disjoint(edits: list[Found]) -> list[Found]:
     """The edits in order; those that overlap are one."""
-    joined: list[_Edit] = []
+    joined: list[Found] = []
     for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end, not edit.placeholder)):
         if joined and edit.start < joined[-1].end:
             last = joined[-1]
-            joined[-1] = _Edit(last.start, max(last.end, edit.end), last.placeholder or edit.placeholder)
+            joined[-1] = Found(last.start, max(last.end, edit.end), last.placeholder or edit.placeholder)
         else:
             joined.append(edit)
     return joined
 
 
-def _edited(text: str, edits: list[_Edit], start: int, end: int) -> str:
+def _edited(text: str, edits: list[Found], start: int, end: int) -> str:
     """`text` from `start` to `end` with the edits that lie in it."""
     parts = []
     at = start

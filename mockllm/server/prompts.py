@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from asyncio import CancelledError
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -25,7 +25,7 @@ from mockllm.server.request_log import Entry
 from mockllm.server.runs import Run
 from mockllm.server.set_up import SetUp
 
-__all__ = ["Asked", "Endpoint", "Service", "serve_prompt"]
+__all__ = ["Asked", "Endpoint", "Service", "logged", "serve_prompt"]
 
 _CLIENT_WENT_AWAY = 499
 _FAULT_MESSAGES = {
@@ -78,11 +78,22 @@ _Sent: TypeAlias = web.StreamResponse
 
 async def serve_prompt(http: web.Request, run: Run, endpoint: Endpoint, service: Service) -> _Sent:
     """Answer one request. Raises `ApiError` for a refusal, which the caller writes in the protocol's form."""
+
+    async def answer(raw: bytes, entry: Entry) -> _Sent:
+        return await _answer(http, raw, run, endpoint, service, entry)
+
+    return await logged(http, run, endpoint.name, service, answer)
+
+
+async def logged(
+    http: web.Request, run: Run, endpoint: str, service: Service, answer: Callable[[bytes, Entry], Awaitable[_Sent]]
+) -> _Sent:
+    """What `answer` makes of the body of `http`, with its entry in the log and its place among the metrics."""
     raw = await http.read()
-    entry = run.log.open(endpoint.name, run.emulator.clock.now_us(), raw)
+    entry = run.log.open(endpoint, run.emulator.clock.now_us(), raw)
     service.metrics.active.inc()
     try:
-        response = await _answer(http, raw, run, endpoint, service, entry)
+        response = await answer(raw, entry)
     except ApiError as error:
         entry.status, entry.error = error.status, error.message
         raise

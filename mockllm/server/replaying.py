@@ -10,7 +10,7 @@ from mockllm.core.recording import Exchange, asked
 from mockllm.core.replay import Replay, as_recorded, is_stream, retimed
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.server.delivery import send
-from mockllm.server.prompts import Service
+from mockllm.server.prompts import Service, logged
 from mockllm.server.request_log import Entry
 from mockllm.server.routes import Route
 from mockllm.server.runs import DEFAULT_RUN, Run
@@ -24,22 +24,10 @@ def replay_routes(service: Service) -> list[Route]:
     """Every path, for the recording that the run holds."""
 
     async def answer(http: web.Request, run: Run) -> web.StreamResponse:
-        raw = await http.read()
-        entry = run.log.open("replay", run.emulator.clock.now_us(), raw)
-        service.metrics.active.inc()
-        try:
-            response = await _answer(http, raw, run, service, entry)
-        except ApiError as error:
-            entry.status, entry.error = error.status, error.message
-            raise
-        else:
-            entry.status = response.status
-            return response
-        finally:
-            service.metrics.active.dec()
-            service.metrics.count(entry)
-            if service.observe is not None:
-                service.observe(run, entry)
+        async def say(raw: bytes, entry: Entry) -> web.StreamResponse:
+            return await _answer(http, raw, run, service, entry)
+
+        return await logged(http, run, "replay", service, say)
 
     return [Route(method, "/{path:.*}", answer) for method in _METHODS]
 

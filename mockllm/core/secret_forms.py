@@ -1,0 +1,110 @@
+"""What credentials and the ids of organisations look like, and where a text holds one, whoever it belongs to.
+
+A form errs on the side of finding: a word that looks like a key is a smaller loss than a key that does not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+__all__ = ["CREDENTIAL", "ORGANIZATION", "Found", "secrets_in"]
+
+CREDENTIAL = "REMOVED-CREDENTIAL"
+ORGANIZATION = "REMOVED-ORGANIZATION"
+
+
+class Found(NamedTuple):
+    """A part of a text that must not be kept, and what stands in its place."""
+
+    start: int
+    end: int
+    placeholder: str
+
+
+# A key does not begin in the middle of a word; an escape that stands before it is none.
+_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
+_ASSIGNED = r"[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}"
+_ID = "(?i:[ _-]?(?:uu)?id)?"
+_UUID = r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"
+
+
+class _Form(NamedTuple):
+    """What a kind of secret looks like: `lead` matches where `needle` stands, and `run` what follows it.
+
+    It is one where the run is no shorter than `least` and `holds` is found in it. Where the lead is a name, it is kept.
+    A run is looked at once, so that no text takes longer than its length.
+    """
+
+    needle: str
+    lead: re.Pattern[str]
+    run: re.Pattern[str]
+    least: int
+    holds: re.Pattern[str]
+    named: bool
+    placeholder: str
+
+
+def _key(prefix: str, run: str, least: int, holds: str = "", placeholder: str = CREDENTIAL) -> _Form:
+    lead, held = re.compile(_START + prefix), re.compile(f"{run}*", re.ASCII)
+    return _Form(prefix.lower(), lead, held, least, re.compile(holds), False, placeholder)
+
+
+def _value(name: str, between: str, run: str, least: int, holds: str = "", placeholder: str = CREDENTIAL) -> _Form:
+    lead, held = re.compile(f"(?i:{name}){between}"), re.compile(run, re.ASCII)
+    return _Form(name, lead, held, least, re.compile(holds), True, placeholder)
+
+
+_NAMES = [
+    f"{kind}{mark}{thing}"
+    for kind in ("api", "access", "secret", "auth", "private")
+    for mark in ("", "_", "-")
+    for thing in ("key", "token")
+] + ["client_secret", "clientsecret", "password"]
+_FORMS = (
+    _key("sk-", r"[\w*-]", 16),  # asterisks where an error message hides a part of it
+    _key("eyJ", r"[\w.-]", 17, r"\."),  # JSON web tokens
+    _key("AKIA", "[A-Z0-9]", 16),
+    _key("ASIA", "[A-Z0-9]", 16),
+    _key("AIza", r"[\w-]", 30),
+    _key("ya29.", r"[\w.-]", 16),
+    *[_key(f"gh{kind}_", r"\w", 20) for kind in "pousr"],
+    _key("github_pat_", r"\w", 20),
+    *[_key(f"xox{kind}-", r"[\w-]", 10) for kind in "abeprs"],
+    _key("hf_", r"\w", 20),
+    _value("bearer", r"(?:\s|%20|\+){1,4}", r"[\w.~+/=-]*", 12),
+    # Of what only its name tells, the value holds a digit: `password = settings.password` is code.
+    *[_value(name, _ASSIGNED, r"[\w.~+/=-]*", 16, r"\d") for name in _NAMES],
+    _key("org-", "[A-Za-z0-9]", 12, "", ORGANIZATION),
+    _key("proj_", "[A-Za-z0-9]", 12, "", ORGANIZATION),
+    _key("wrkspc_", "[A-Za-z0-9]", 12, "", ORGANIZATION),
+    *[
+        _value(
+            name, rf"[A-Za-z]{{0,9}}(?i:[ _-]?(?:uu)?id)?[^A-Za-z0-9\n]{{1,6}}(?={_UUID})", _UUID, 36, "", ORGANIZATION
+        )
+        for name in ("org", "workspace", "project", "account")
+    ],
+)
+
+
+def secrets_in(text: str) -> Iterator[Found]:
+    """Whatever in `text`, of one character a byte, has the form of a secret."""
+    low = text.lower()
+    for form in _FORMS:
+        yield from _formed(form, text, low)
+
+
+def _formed(form: _Form, text: str, low: str) -> Iterator[Found]:
+    """The places in `text`, which is `low` in lower case, that have the form."""
+    at = low.find(form.needle)
+    while at >= 0:
+        after = at + 1
+        lead = form.lead.match(text, at)
+        run = form.run.match(text, lead.end()) if lead is not None else None
+        if run is not None:
+            start, end = run.span()
+            after = max(after, end)
+            if end - start >= form.least and form.holds.search(text, start, end):
+                yield Found(start if form.named else at, end, form.placeholder)
+        at = low.find(form.needle, after)
