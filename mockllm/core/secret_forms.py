@@ -80,9 +80,7 @@ _FORMS = (
     _key("proj_", "[A-Za-z0-9]", 12, "", ORGANIZATION),
     _key("wrkspc_", "[A-Za-z0-9]", 12, "", ORGANIZATION),
     *[
-        _value(
-            name, rf"[A-Za-z]{{0,9}}(?i:[ _-]?(?:uu)?id)?[^A-Za-z0-9\n]{{1,6}}(?={_UUID})", _UUID, 36, "", ORGANIZATION
-        )
+        _value(name, rf"[A-Za-z]{{0,12}}{_ID}[^A-Za-z0-9\n]{{1,6}}(?={_UUID})", _UUID, 36, "", ORGANIZATION)
         for name in ("org", "workspace", "project", "account")
     ],
 )
