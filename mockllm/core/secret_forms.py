@@ -26,6 +26,7 @@ class Found(NamedTuple):
 # A key does not begin in the middle of a word; an escape that stands before it is none.
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
 _ASSIGNED = r"[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}"
+_ID = "(?i:[ _-]?(?:uu)?id)?"
 _UUID = r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"
 
 
@@ -79,10 +80,8 @@ _FORMS = (
     _key("proj_", "[A-Za-z0-9]", 12, "", ORGANIZATION),
     _key("wrkspc_", "[A-Za-z0-9]", 12, "", ORGANIZATION),
     *[
-        _value(
-            name, rf"[A-Za-z]{{0,9}}(?i:[ _-]?(?:uu)?id)?[^A-Za-z0-9\n]{{1,6}}(?={_UUID})", _UUID, 36, "", ORGANIZATION
-        )
-        for name in ("organization", "organisation", "org", "workspace", "project", "account")
+        _value(name, rf"[A-Za-z]{{0,12}}{_ID}[^A-Za-z0-9\n]{{1,6}}(?={_UUID})", _UUID, 36, "", ORGANIZATION)
+        for name in ("org", "workspace", "project", "account")
     ],
 )
 
