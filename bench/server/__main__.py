@@ -101,7 +101,7 @@ def tell(url: str, tokens: int) -> None:
 def keep(work: list[Workload], urls: Mapping[str, str], folder: Path) -> Path:
     """A file of what the mock itself answers, once without and once with streaming, for the references to send."""
     said, streamed = (
-        carry_out(one.plan_for(MOCK, urls)._replace(connections=1, exchanges=1, keep=True))["kept"]
+        carry_out(one.plan_for(MOCK, urls)._replace(connections=1, exchanges=1, detail=True, keep=True))["kept"]
         for one in (work[0], work[-1])
     )
     path = folder / "canned.json"

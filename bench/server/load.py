@@ -28,7 +28,7 @@ class Plan(NamedTuple):
     """`exchanges` POSTs of `body` to `url`, over `connections` that are kept alive.
 
     In each the word `NUMBER` in the body is replaced by a number of its own. `detail` asks for every answer's moments,
-    and `keep` for the first answer's body, chunk by chunk.
+    and `keep` for the body of one, chunk by chunk.
     """
 
     url: str
@@ -59,8 +59,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._answer = HttpAnswer()
         self._sent_s = self._first_s = 0.0
-        self.took: list[Took] = []
-        self.kept: list[bytes] = []
+        self.whole: list[tuple[float, float, HttpAnswer]] = []
         self.answers = self.events = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -96,14 +95,23 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None
         self._transport.close()
 
+    def took(self) -> list[Took]:
+        """What each exchange took; asked for when all is over, so that the reckoning disturbs nobody."""
+        return [
+            Took(first_s - sent_s, [at_s - sent_s for at_s, data in answer.parts for _ in range(data.count(_DELTA))])
+            for sent_s, first_s, answer in self.whole
+        ]
+
+    def kept(self) -> list[str]:
+        """The body of the first answer, chunk by chunk."""
+        return [data.decode() for _, data in self.whole[0][2].parts] if self.whole else []
+
     def _count(self, answer: HttpAnswer) -> None:
         self.answers += 1
-        self.events += sum([data.count(b"\n\n") for _, data in answer.parts])
         if self._plan.detail:
-            tokens = [at_s - self._sent_s for at_s, data in answer.parts for _ in range(data.count(_DELTA))]
-            self.took.append(Took(self._first_s - self._sent_s, tokens))
-        if self._plan.keep and not self.kept:
-            self.kept = [data for _, data in answer.parts]
+            self.whole.append((self._sent_s, self._first_s, answer))
+        else:
+            self.events += sum([data.count(b"\n\n") for _, data in answer.parts])
 
 
 def _encoded(plan: Plan) -> Iterator[bytes]:
@@ -140,8 +148,8 @@ async def exchange_all(plan: Plan) -> dict[str, object]:
         "events": sum(connection.events for connection in held),
         "taken_s": taken_s,
         "client_share": used_s / taken_s,
-        "took": [took for connection in held for took in connection.took],
-        "kept": [data.decode() for connection in held[:1] for data in connection.kept],
+        "took": [took for connection in held for took in connection.took()],
+        "kept": held[0].kept() if plan.keep else [],
     }
 
 

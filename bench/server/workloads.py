@@ -79,7 +79,7 @@ def _plan(path: str, connections: int, exchanges: int, tokens: int, *, stream: b
         "messages": [{"role": "user", "content": f"Is it late? (question {NUMBER})"}],
     }
     headers = {"x-api-key": "key", "anthropic-version": "2023-06-01"} | ({"x-mockllm-call": STREAMED} if stream else {})
-    return Plan("", path, headers, json.dumps(asked), connections, exchanges, detail=stream)
+    return Plan("", path, headers, json.dumps(asked), connections, exchanges, "/paced" in path)
 
 
 def _requests(found: Mapping[str, Any]) -> dict[str, float]:
