@@ -29,8 +29,9 @@ check: $(VENV)/.installed-dev  ## lint, formatting, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed  ## LLM calls per second of a full run, beside bare SimPy
+bench: $(VENV)/.installed  ## the lab's speed beside bare SimPy, and the server's beside bare servers
 	$(BIN)/python bench/sim_throughput.py
+	$(BIN)/python -m bench.server
 
 clean:  ## remove the environment, the caches and every study but results/reference
 	rm -rf $(VENV) $(LITELLM) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -93,7 +93,11 @@ class RealClock:
         self._per_s = 1e6 * speed
 
     def now_us(self) -> int:
-        return round((self._loop.time() - self._origin) * self._per_s)
+        return self.us_at(self._loop.time())
+
+    def us_at(self, loop_s: float) -> int:
+        """The microsecond of this clock at the loop's time `loop_s`."""
+        return round((loop_s - self._origin) * self._per_s)
 
     def sleep_until(self, at_us: int) -> asyncio.Future[None]:
         future = self._loop.create_future()

@@ -113,6 +113,9 @@ class SimLoop(asyncio.AbstractEventLoop):
     def now_us(self) -> int:
         return self._now_us
 
+    def us_at(self, loop_s: float) -> int:
+        return round(loop_s * 1e6)
+
     def time(self) -> float:
         return self._now_us / 1e6
 

@@ -21,6 +21,10 @@ class Clock(Protocol):
 
     def now_us(self) -> int: ...
 
+    def us_at(self, loop_s: float) -> int:
+        """The microsecond at which the loop's own time was `loop_s`."""
+        ...
+
     def sleep_until(self, at_us: int) -> Awaitable[None]:
         """Done at the absolute deadline `at_us`, at once where it has passed."""
         ...

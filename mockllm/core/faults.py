@@ -7,7 +7,7 @@ documentation and its clients' bug reports name (protocol page: error table, mid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
@@ -133,7 +133,7 @@ def pick_fault(rules: Sequence[FaultRule], draws: Draws, identity: Identity) -> 
 class Spoiled(NamedTuple):
     """An answer as a fault leaves it; `cut` says that the connection is dropped after the last of its writes."""
 
-    writes: Writes
+    writes: Iterable[tuple[int, bytes]]
     cut: bool = False
 
 

@@ -2,7 +2,7 @@
 
 Profiles are TOML files fitted to recorded traffic by `latlab calibrate fit`. `measured` parameters carry the interval
 of the fit; `published` ones a source; `assumed` and `extrapolated` ones a stated range and the reason, and every
-conclusion that rests on them says so.
+conclusion that rests on them says so. `defined` ones describe no model at all: they are what a synthetic profile is.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
     "parse_profile",
 ]
 
-Evidence = Literal["measured", "published", "assumed", "extrapolated"]
+Evidence = Literal["measured", "published", "assumed", "extrapolated", "defined"]
 _Z95 = 1.959963984540054
 _LARGEST_EXPONENT = 600.0  # an interval over hundreds of powers of ten is absurd, and still no reason to crash
 TableT = TypeVar("TableT", bound=BaseModel)
@@ -53,7 +53,8 @@ class Parameter(_Table):
     """One number of a profile with its evidence.
 
     `interval` is the 95 % interval of a measured or published value and the stated range of an assumed or
-    extrapolated one. A value without an interval is exact in the outer loop over plausible profiles.
+    extrapolated one. A value without an interval is exact in the outer loop over plausible profiles; a defined one has
+    none, since a definition cannot be wrong.
     """
 
     value: float
@@ -69,6 +70,8 @@ class Parameter(_Table):
             raise ValueError(f"the interval {list(self.interval)} does not hold the value {self.value}")
         if self.evidence in ("assumed", "extrapolated") and (self.interval is None or not self.reason):
             raise ValueError(f"a parameter that is {self.evidence} needs an interval and a reason")
+        if self.evidence == "defined" and self.interval is not None:
+            raise ValueError("a parameter that is defined is exact; leave the interval out")
         return self
 
     def plausible(self, u: float) -> Parameter:
@@ -185,9 +188,9 @@ class Decode(_Table):
 
 
 class Connection(_Table):
-    """Set-up of a new TCP + TLS connection: a lognormal with median `setup_s`, and the client's idle expiry."""
+    """Set-up of a new TCP + TLS connection, a lognormal of median `setup_s` (0: none), and the client's idle expiry."""
 
-    setup_s: Positive
+    setup_s: NonNegative
     setup_sigma: NonNegative
     idle_expiry_s: NonNegative
 

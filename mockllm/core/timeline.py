@@ -114,6 +114,24 @@ class Service:
         left = timeline.output_tokens - 1
         if left <= 0:
             return [Flush(timeline.first_us, timeline.output_tokens)] if timeline.output_tokens else []
+        sizes, gaps = self._sizes_and_gaps(left, draws, identity)
+        # Not sum(): it rounds differently from Python 3.12 on.
+        reached = list(accumulate(gaps))
+        span_us = timeline.end_us - timeline.first_us
+        flushes = [Flush(timeline.first_us, 1)]
+        first_us, last = timeline.first_us, reached[-1]
+        flushes += [
+            Flush(first_us + round(span_us * (so_far / last)), size)
+            for size, so_far in zip(sizes, reached, strict=True)
+        ]
+        flushes[-1] = Flush(timeline.end_us, flushes[-1].tokens)
+        return flushes
+
+    def _sizes_and_gaps(self, left: int, draws: Draws, identity: Identity) -> tuple[list[int], list[float]]:
+        """How many of the `left` tokens after the first each flush holds, and how long each takes beside the others."""
+        beyond, sigma = self._flush_beyond_first, self._gap_sigma
+        if not (beyond.mean or sigma):
+            return [1] * left, [1.0] * left  # nothing varies, whatever is drawn
         sizes: list[int] = []
         gaps: list[float] = []
         block = 0
@@ -122,19 +140,12 @@ class Service:
             for place in range(0, UNIFORMS_PER_KEY, 2):
                 if left <= 0:
                     break
-                size = min(left, 1 + int(self._flush_beyond_first.quantile(spread[place])))
+                size = min(left, 1 + int(beyond.quantile(spread[place])))
                 sizes.append(size)
-                gaps.append(exp(self._gap_sigma * normal_quantile(spread[place + 1])))
+                gaps.append(exp(sigma * normal_quantile(spread[place + 1])))
                 left -= size
             block += 1
-        # Not sum(): it rounds differently from Python 3.12 on.
-        reached = list(accumulate(gaps))
-        span_us = timeline.end_us - timeline.first_us
-        flushes = [Flush(timeline.first_us, 1)]
-        for size, so_far in zip(sizes, reached, strict=True):
-            flushes.append(Flush(timeline.first_us + round(span_us * (so_far / reached[-1])), size))
-        flushes[-1] = Flush(timeline.end_us, flushes[-1].tokens)
-        return flushes
+        return sizes, gaps
 
 
 def service_of(profile: Profile) -> Service:

@@ -15,6 +15,8 @@ from mockllm.core.usage import Usage
 
 __all__ = ["message", "stream"]
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
 
 def message(
     reply: Reply, usage: Usage, counter: TokenCounter, diagnostics: Mapping[str, Any] | None = None
@@ -33,28 +35,30 @@ def stream(
     end_us: int,
     counter: TokenCounter,
     diagnostics: Mapping[str, Any] | None = None,
-) -> list[tuple[int, bytes]]:
+) -> Iterator[tuple[int, bytes]]:
     """The events of `reply`, each pair the microseconds from admission and all the bytes of that instant.
 
     `flushes` say how many tokens arrive when; each carries its tokens' share of the text, so that the first visible
-    text or tool byte lies at `first_us` and the last, with the end of the message, at `end_us`.
+    text or tool byte lies at `first_us` and the last, with the end of the message, at `end_us`. They are written out
+    one by one as they are asked for, so that a long answer costs nothing before its time.
     """
-    writes: dict[int, list[bytes]] = {}
     opening = _message(reply, [], None, _usage(usage, min(1, reply.output_tokens)), diagnostics)
-    _at(writes, first_us, {"type": "message_start", "message": opening})
-    pinged = False
+    instant_us, together = first_us, [_event({"type": "message_start", "message": opening})]
     for at_us, event in _said(reply, flushes, counter):
-        _at(writes, at_us, event)
-        if not pinged and event["type"] == "content_block_start":
-            _at(writes, at_us, {"type": "ping"})
-            pinged = True
+        if at_us != instant_us:
+            yield instant_us, b"".join(together)
+            instant_us, together = at_us, []
+        together.append(event)
+    if end_us != instant_us:
+        yield instant_us, b"".join(together)
+        together = []
     closing = _usage(usage, reply.output_tokens, reply.thinking_tokens)
     counts = {name: closing[name] for name in _DELTA_USAGE}
     delta = {"stop_reason": reply.stop_reason, "stop_sequence": reply.stop_sequence, "stop_details": None}
     delta["container"] = None
-    _at(writes, end_us, {"type": "message_delta", "delta": delta, "usage": counts})
-    _at(writes, end_us, {"type": "message_stop"})
-    return [(at_us, b"".join(events)) for at_us, events in writes.items()]
+    together.append(_event({"type": "message_delta", "delta": delta, "usage": counts}))
+    together.append(_event({"type": "message_stop"}))
+    yield end_us, b"".join(together)
 
 
 _DELTA_USAGE = (
@@ -67,7 +71,7 @@ _DELTA_USAGE = (
 )
 
 
-def _said(reply: Reply, flushes: Sequence[Flush], counter: TokenCounter) -> Iterator[tuple[int, dict[str, Any]]]:
+def _said(reply: Reply, flushes: Sequence[Flush], counter: TokenCounter) -> Iterator[tuple[int, bytes]]:
     """The content events of every part in order, each at the flush that brings it."""
     reached = list(accumulate(flush.tokens for flush in flushes))
     shares = _shares(reply, counter)
@@ -78,9 +82,13 @@ def _said(reply: Reply, flushes: Sequence[Flush], counter: TokenCounter) -> Iter
         ended = begun + tokens
         while place < len(flushes) - 1 and reached[place] <= begun:
             place += 1
-        yield flushes[place].at_us, {"type": "content_block_start", "index": index, "content_block": _empty(part)}
+        at_us = flushes[place].at_us
+        yield at_us, _event({"type": "content_block_start", "index": index, "content_block": _empty(part)})
+        if index == 0:
+            yield at_us, _event({"type": "ping"})
+        opening = _delta_opening(index, part)
         if isinstance(part, ToolUse):
-            yield flushes[place].at_us, _delta(index, part, "")
+            yield at_us, _delta(opening, "")
         # A tool shows its name at once; text shows a character, even where the tokens of a cut call stretch it.
         least = min(1, len(text)) if isinstance(part, Text) else 0
         sent = 0
@@ -88,15 +96,15 @@ def _said(reply: Reply, flushes: Sequence[Flush], counter: TokenCounter) -> Iter
             whole = place == len(flushes) - 1 or reached[place] >= ended
             upto = len(text) if whole else max(least, len(text) * (reached[place] - begun) // tokens)
             if upto > sent:
-                yield flushes[place].at_us, _delta(index, part, text[sent:upto])
+                yield flushes[place].at_us, _delta(opening, text[sent:upto])
                 sent = upto
             if whole:
                 break
             place += 1
         if isinstance(part, Thinking):
             signed = {"type": "signature_delta", "signature": part.signature}
-            yield flushes[place].at_us, {"type": "content_block_delta", "index": index, "delta": signed}
-        yield flushes[place].at_us, {"type": "content_block_stop", "index": index}
+            yield flushes[place].at_us, _event({"type": "content_block_delta", "index": index, "delta": signed})
+        yield flushes[place].at_us, _event({"type": "content_block_stop", "index": index})
         begun = ended
 
 
@@ -145,15 +153,24 @@ def _empty(part: _Part) -> dict[str, Any]:
             return {"type": "tool_use", "id": part.id, "name": part.name, "input": {}}
 
 
-def _delta(index: int, part: _Part, piece: str) -> dict[str, Any]:
+def _delta_opening(index: int, part: _Part) -> str:
+    """The delta events of `part` up to the piece that each carries; all but that is the same in every one."""
     match part:
         case Text():
-            delta = {"type": "text_delta", "text": piece}
+            kind, field = "text_delta", "text"
         case Thinking():
-            delta = {"type": "thinking_delta", "thinking": piece}
+            kind, field = "thinking_delta", "thinking"
         case ToolUse():
-            delta = {"type": "input_json_delta", "partial_json": piece}
-    return {"type": "content_block_delta", "index": index, "delta": delta}
+            kind, field = "input_json_delta", "partial_json"
+    whole = _event({"type": "content_block_delta", "index": index, "delta": {"type": kind, field: ""}}).decode()
+    return whole.removesuffix(_DELTA_ENDING)
+
+
+_DELTA_ENDING = '""}}\n\n'
+
+
+def _delta(opening: str, piece: str) -> bytes:
+    return f"{opening}{_compact(piece)}}}}}\n\n".encode()
 
 
 def _message(
@@ -196,6 +213,5 @@ def _usage(usage: Usage, output_tokens: int, thinking_tokens: int = 0) -> dict[s
     }
 
 
-def _at(writes: dict[int, list[bytes]], at_us: int, event: dict[str, Any]) -> None:
-    data = json.dumps(event, separators=(",", ":"))
-    writes.setdefault(at_us, []).append(f"event: {event['type']}\ndata: {data}\n\n".encode())
+def _event(event: dict[str, Any]) -> bytes:
+    return f"event: {event['type']}\ndata: {_compact(event)}\n\n".encode()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from aiohttp import web
 
-from mockllm.core.faults import Writes
 from mockllm.core.identity import Identity, stable_id
 from mockllm.core.timeline import Flush
 from mockllm.emulator.admission import Answer
@@ -61,7 +60,7 @@ def _read(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
     def whole(answer: Answer) -> dict[str, object]:
         return anthropic_reply.message(answer.reply, answer.usage, counter, diagnostics(answer))
 
-    def events(answer: Answer, flushes: list[Flush]) -> Writes:
+    def events(answer: Answer, flushes: list[Flush]) -> Iterator[tuple[int, bytes]]:
         first_us, end_us = answer.timeline.first_us, answer.timeline.end_us
         return anthropic_reply.stream(
             answer.reply, answer.usage, flushes, first_us, end_us, counter, diagnostics(answer)

@@ -19,6 +19,7 @@ from mockllm.core.identity import Identity, Occurrences
 from mockllm.emulator.admission import Emulator
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.server.anthropic_routes import anthropic_headers, anthropic_refusal, anthropic_routes
+from mockllm.server.arrivals import Arrivals
 from mockllm.server.control import PREFIX, control_routes
 from mockllm.server.delivery import Deliveries
 from mockllm.server.metrics import Metrics
@@ -36,6 +37,7 @@ __all__ = ["MAX_BODY_BYTES", "build_app", "build_runner", "runs_of"]
 _log = logging.getLogger("mockllm.server")
 MAX_BODY_BYTES = 32 * 1024 * 1024
 _RUN_PREFIX = re.compile(r"^/_run/[^/]*")
+_ARRIVALS = web.AppKey("arrivals", Arrivals)
 _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -57,9 +59,10 @@ def build_app(
     passed: a server alone must pay it, while a virtual client pays for itself. `facts` are shown in `/_mock/state`, and
     `observe` is told of every prompt once it is answered.
     """
-    deliveries = Deliveries()
-    service = Service(deliveries, Metrics(), SetUp() if connection_setup else None, observe)
+    arrivals, deliveries = Arrivals(), Deliveries()
+    service = Service(arrivals, deliveries, Metrics(), SetUp() if connection_setup else None, observe)
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_answering_errors(Occurrences())])
+    app[_ARRIVALS] = arrivals
     health = Route("GET", "/health", _health)
     spoken = (
         [*anthropic_routes(service), *openai_routes(service), *model_routes()]
@@ -80,6 +83,16 @@ def build_app(
     return app
 
 
+class _Runner(web.AppRunner):
+    """A runner of which every connection is listened in on, where its application asks for that."""
+
+    @property
+    def server(self) -> Any:
+        """What the sites make their connections with."""
+        server, arrivals = super().server, self.app.get(_ARRIVALS)
+        return server if server is None or arrivals is None else arrivals.watching(server)
+
+
 def build_runner(
     app: web.Application, *, keepalive_s: float = 3630.0, shutdown_timeout_s: float = 1e-3
 ) -> web.AppRunner:
@@ -89,7 +102,7 @@ def build_runner(
     are on their way, and waits for `shutdown_timeout_s` until their last words are written: by default for no answer,
     with the shortest wait there is (aiohttp takes a timeout of 0 for none).
     """
-    return web.AppRunner(
+    return _Runner(
         app,
         access_log=None,
         handler_cancellation=True,

@@ -29,12 +29,13 @@ class Deliveries:
 
     async def until(self, clock: Clock, at_us: int) -> None:
         """Wait for `at_us`; raises `StoppingError` where the server stops before."""
-        due = asyncio.ensure_future(clock.sleep_until(at_us))
-        self._waiting.add(due)
-        try:
-            await due
-        finally:
-            self._waiting.discard(due)
+        if at_us > clock.now_us():
+            due = asyncio.ensure_future(clock.sleep_until(at_us))
+            self._waiting.add(due)
+            try:
+                await due
+            finally:
+                self._waiting.discard(due)
         if self.stopping:
             raise StoppingError
 

@@ -1,8 +1,18 @@
-"""Counters of a server for Prometheus: requests, tokens, faults, and how late the server itself was."""
+"""Counters of a server for Prometheus: requests, tokens, faults, and how late the server itself was.
+
+They are plain numbers, and put into Prometheus's form when somebody looks: its own counters take a lock for each step.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from mockllm.server.request_log import Entry
 
@@ -11,53 +21,79 @@ __all__ = ["CONTENT_TYPE", "Metrics"]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LATE_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0)
 _TTFT_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 
 
-class Metrics:
-    """One registry a server, so that several in one process do not meet."""
+class _Spread:
+    """How many values lie up to each of `bounds` and above all of them, and their sum."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def add(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def family(self, name: str, told: str) -> Metric:
+        bounds = [*map(str, self._bounds), "+Inf"]
+        reached = accumulate(self._counts)
+        return HistogramMetricFamily(name, told, list(zip(bounds, reached, strict=True)), self._sum)
+
+
+class Metrics(Collector):
+    """One registry a server, so that several in one process do not meet. `active` requests are being answered."""
 
     def __init__(self) -> None:
-        registry = self._registry = CollectorRegistry()
-        self.active = Gauge("mockllm_requests_active", "Requests that are being answered.", registry=registry)
-        self._requests = Counter(
-            "mockllm_requests",
-            "Requests that ended, by endpoint and status.",
-            ["endpoint", "status"],
-            registry=registry,
-        )
-        self._faults = Counter("mockllm_faults", "Planned failures, by kind.", ["kind"], registry=registry)
-        self._tokens = Counter("mockllm_tokens", "Tokens of answers, by kind.", ["kind"], registry=registry)
-        self._ttft = Histogram(
-            "mockllm_planned_ttft_seconds",
-            "Time from admission to the first token, as planned.",
-            buckets=_TTFT_S,
-            registry=registry,
-        )
-        self._late = Histogram(
-            "mockllm_lateness_seconds",
-            "How much later than planned the first byte was sent.",
-            buckets=_LATE_S,
-            registry=registry,
-        )
+        self.active = 0
+        self._requests: Counter[tuple[str, int]] = Counter()
+        self._faults: Counter[str] = Counter()
+        self._tokens: Counter[str] = Counter()
+        self._ttft = _Spread(_TTFT_S)
+        self._late = _Spread(_LATE_S)
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
 
     def count(self, entry: Entry) -> None:
         """Take an ended request into account."""
-        self._requests.labels(entry.endpoint, str(entry.status)).inc()
+        self._requests[entry.endpoint, entry.status] += 1
         if entry.fault is not None:
-            self._faults.labels(entry.fault).inc()
+            self._faults[entry.fault] += 1
         if entry.plan is None:
             return
-        usage = entry.plan.usage
-        for kind, tokens in zip(
-            ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output"), usage, strict=True
-        ):
-            if tokens:
-                self._tokens.labels(kind).inc(tokens)
-        self._ttft.observe(entry.plan.timeline.first_us / 1e6)
+        tokens = self._tokens
+        for kind, number in zip(_KINDS, entry.plan.usage, strict=True):
+            if number:
+                tokens[kind] += number
+        self._ttft.add(entry.plan.timeline.first_us / 1e6)
         late_us = entry.first_late_us
         if late_us is not None:
-            self._late.observe(max(0, late_us) / 1e6)
+            self._late.add(max(0, late_us) / 1e6)
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything as Prometheus's families."""
+        yield GaugeMetricFamily("mockllm_requests_active", "Requests that are being answered.", self.active)
+        requests = CounterMetricFamily(
+            "mockllm_requests", "Requests that ended, by endpoint and status.", labels=["endpoint", "status"]
+        )
+        for (endpoint, status), number in self._requests.items():
+            requests.add_metric([endpoint, str(status)], number)
+        yield requests
+        yield _by_kind("mockllm_faults", "Planned failures, by kind.", self._faults)
+        yield _by_kind("mockllm_tokens", "Tokens of answers, by kind.", self._tokens)
+        yield self._ttft.family("mockllm_planned_ttft_seconds", "Time from admission to the first token, as planned.")
+        yield self._late.family("mockllm_lateness_seconds", "How much later than planned the first byte was sent.")
 
     def text(self) -> bytes:
         """Everything in Prometheus's text format."""
         return generate_latest(self._registry)
+
+
+def _by_kind(name: str, told: str, numbers: Counter[str]) -> Metric:
+    family = CounterMetricFamily(name, told, labels=["kind"])
+    for kind, number in numbers.items():
+        family.add_metric([kind], number)
+    return family

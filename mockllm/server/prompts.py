@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from aiohttp import web
 
-from mockllm.core.faults import REFUSALS, FaultRule, Spoiled, Writes, pick_fault, spoil, spoil_whole
+from mockllm.core.faults import REFUSALS, FaultRule, Spoiled, pick_fault, spoil, spoil_whole
 from mockllm.core.identity import Identity
 from mockllm.core.limits import RateLimitedError, Standings
 from mockllm.core.request import Request
@@ -18,6 +18,7 @@ from mockllm.core.timeline import Flush
 from mockllm.emulator.admission import Answer
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.limit_headers import too_many
+from mockllm.server.arrivals import Arrivals
 from mockllm.server.delivery import Deliveries, StoppingError, send
 from mockllm.server.expecting import take_expected, told
 from mockllm.server.metrics import Metrics
@@ -27,6 +28,7 @@ from mockllm.server.set_up import SetUp
 
 __all__ = ["Asked", "Endpoint", "Service", "logged", "serve_prompt"]
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 _CLIENT_WENT_AWAY = 499
 _FAULT_MESSAGES = {
     "rate_limit": "This request would exceed your organization's rate limit (a planned fault of the mock)",
@@ -45,7 +47,7 @@ class Asked(NamedTuple):
 
     request: Request
     whole: Callable[[Answer], dict[str, Any]]
-    events: Callable[[Answer, list[Flush]], Writes]
+    events: Callable[[Answer, list[Flush]], Iterable[tuple[int, bytes]]]
     headers: Callable[[Answer], dict[str, str]] = lambda _: {}
 
 
@@ -73,6 +75,7 @@ class Service:
     `observe` is told of every request that has ended.
     """
 
+    arrivals: Arrivals
     deliveries: Deliveries
     metrics: Metrics
     set_up: SetUp | None
@@ -99,8 +102,8 @@ async def logged(
 ) -> _Sent:
     """What `answer` makes of the body of `http`, with its entry in the log and its place among the metrics."""
     raw = await http.read()
-    entry = run.log.open(endpoint, run.emulator.clock.now_us(), raw)
-    service.metrics.active.inc()
+    entry = run.log.open(endpoint, service.arrivals.of(http, run.emulator.clock), raw)
+    service.metrics.active += 1
     try:
         response = await answer(raw, entry)
     except ApiError as error:
@@ -113,7 +116,7 @@ async def logged(
         entry.status = response.status
         return response
     finally:
-        service.metrics.active.dec()
+        service.metrics.active -= 1
         service.metrics.count(entry)
         if service.observe is not None:
             service.observe(run, entry)
@@ -124,10 +127,12 @@ async def _answer(http: web.Request, raw: bytes, run: Run, endpoint: Endpoint, s
     asked = endpoint.read(run, http.headers, raw)
     request = asked.request
     entry.identity, entry.model, entry.stream = request.identity, request.model, request.stream
+    since_us = entry.arrived_us
     if service.set_up is not None:
-        ready_us = service.set_up.due_us(http, emulator, request.identity)
+        ready_us = service.set_up.due_us(http, emulator, request.identity, since_us)
         if ready_us is not None:
             await _until(service, run, ready_us)
+            since_us = ready_us
     rule = pick_fault(run.faults, emulator.draws, request.identity) if run.faults else None
     await _befall(rule, request, run, service, entry)
     try:
@@ -141,7 +146,10 @@ async def _answer(http: web.Request, raw: bytes, run: Run, endpoint: Endpoint, s
     if expected is not None and expected.fault is not None:
         rule = expected.fault
         await _befall(rule, request, run, service, entry)
+    # The plan counts from the arrival: what the server took to read the request is no part of what it emulates.
+    taken_us = emulator.clock.now_us() - since_us
     answer = await emulator.admit(request, expected.script() if expected is not None else None)
+    answer = answer._replace(admitted_us=answer.admitted_us - taken_us)
     if expected is not None and expected.stop_reason is not None:
         answer = answer._replace(reply=answer.reply._replace(stop_reason=expected.stop_reason, stop_sequence=None))
     entry.plan = answer
@@ -211,7 +219,7 @@ async def _in_parts(
         spoiled = Spoiled(asked.events(answer, emulator.flushes(answer)))
         last_words = endpoint.failed(_STOPPING)
         if rule is not None:
-            spoiled = spoil(rule, spoiled.writes, endpoint.failed(ApiError(529, "Overloaded")))
+            spoiled = spoil(rule, list(spoiled.writes), endpoint.failed(ApiError(529, "Overloaded")))
         response.content_type, response.charset = "text/event-stream", "utf-8"
         response.headers["cache-control"] = "no-cache"
         response.enable_chunked_encoding()
@@ -230,4 +238,4 @@ async def _in_parts(
 
 
 def _encoded(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, separators=(",", ":")).encode()
+    return _compact(body).encode()

@@ -40,12 +40,13 @@ async def _answer(http: web.Request, raw: bytes, run: Run, service: Service, ent
     named = _named(http)
     identity = run.occurrences.identify(bytes.fromhex(question)) if named is None else run.occurrences.name(named)
     entry.identity = identity
+    since_us = entry.arrived_us
     if replay.timing == "profile" and service.set_up is not None:  # what was recorded holds the set-up that it had
-        ready_us = service.set_up.due_us(http, emulator, identity)
+        ready_us = service.set_up.due_us(http, emulator, identity, since_us)
         if ready_us is not None:
             await emulator.clock.sleep_until(ready_us)
+            since_us = ready_us
     await emulator.clock.settle(identity)
-    admitted_us = emulator.clock.now_us()
     exchange = replay.take(question)
     if exchange is None:
         raise ApiError(404, _unknown(http, path, replay))
@@ -56,7 +57,7 @@ async def _answer(http: web.Request, raw: bytes, run: Run, service: Service, ent
     entry.stream = is_stream(exchange)
     response = _begun(exchange)
     spoiled = Spoiled(writes, exchange.cut)
-    return await send(http, response, spoiled, emulator.clock, admitted_us, service.deliveries, entry, b"")
+    return await send(http, response, spoiled, emulator.clock, since_us, service.deliveries, entry, b"")
 
 
 def _begun(exchange: Exchange) -> web.StreamResponse:

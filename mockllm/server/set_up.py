@@ -21,10 +21,11 @@ class SetUp:
     def __init__(self) -> None:
         self._seen: WeakSet[asyncio.Transport] = WeakSet()
 
-    def due_us(self, http: web.Request, emulator: Emulator, identity: Identity) -> int | None:
-        """When the set-up that the profile draws for `identity` is over; None where its connection is no new one."""
+    def due_us(self, http: web.Request, emulator: Emulator, identity: Identity, arrived_us: int) -> int | None:
+        """When the set-up that the profile draws for `identity` is over, for a request that arrived at `arrived_us`;
+        None where its connection is no new one."""
         transport = http.transport
         if transport is None or transport in self._seen:
             return None
         self._seen.add(transport)
-        return emulator.clock.now_us() + emulator.service.setup.draw_us(emulator.draws, identity)
+        return arrived_us + emulator.service.setup.draw_us(emulator.draws, identity)

@@ -3,13 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from server_for_tests import Served, in_warp
 
 from mockllm import profiles
 from mockllm.core.profile import ProfileError
+from mockllm.core.reply import Script
 
 
 def test_the_shipped_profiles_load_under_their_own_names() -> None:
-    assert profiles.shipped() == ("claude-haiku-5-5", "claude-opus-5", "claude-sonnet-5")
+    assert profiles.shipped() == ("claude-haiku-5-5", "claude-opus-5", "claude-sonnet-5", "flat-200ms-10ms")
     for name in profiles.shipped():
         profile, content = profiles.load(name)
         assert profile.name == name
@@ -28,6 +30,25 @@ def test_haiku_5_5_is_the_published_curve() -> None:
         )
         assert line_s == pytest.approx(1.12 + 1.47 * millions + 15.3 * millions**2)
     assert {ttft.intercept_s.evidence, ttft.uncached_s_per_1k.evidence} == {"published"}
+
+
+@pytest.mark.parametrize("question", ["Is it late?", "word " * 100_000])
+def test_the_flat_profile_sends_token_k_at_200_ms_and_k_times_10_ms_whatever_is_asked(question: str) -> None:
+    flat, _ = profiles.load("flat-200ms-10ms")
+
+    async def talk(served: Served) -> list[int]:
+        asked = [{"role": "user", "content": question}]
+        async with served.stream(model=flat.model, messages=asked) as stream:
+            return [served.loop.now_us() async for event in stream if event.type == "content_block_delta"]
+
+    moments = in_warp(talk, profile=flat, speak=lambda _: Script(500), connection_setup=True)
+    assert moments == [200_000 + 10_000 * token for token in range(500)]
+
+
+def test_the_flat_profile_claims_no_measurement_and_has_no_plausible_others() -> None:
+    flat, _ = profiles.load("flat-200ms-10ms")
+    assert {parameter.evidence for _, parameter in flat.parameters()} == {"defined"}
+    assert flat.plausible(1, 1) == flat
 
 
 def test_a_file_is_loaded_by_its_path(tmp_path: Path) -> None:
@@ -50,7 +71,7 @@ def test_installed_profiles_lie_inside_the_package(tmp_path: Path, monkeypatch: 
     ("asked", "words"),
     [
         ("claude-sonet-5", "did you mean claude-sonnet-5"),
-        ("llama", "the shipped ones are claude-haiku-5-5, claude-opus-5, claude-sonnet-5"),
+        ("llama", "the shipped ones are claude-haiku-5-5, claude-opus-5, claude-sonnet-5, flat-200ms-10ms"),
         ("absent.toml", "absent.toml: no such profile"),
         ("absent/own", "absent/own: no such profile"),
     ],

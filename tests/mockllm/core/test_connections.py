@@ -176,3 +176,8 @@ def test_more_connections_than_the_client_opens_are_refused_in_one_line() -> Non
         pool.take(0)
     with pytest.raises(PoolExhaustedError, match=r"more than 1000 calls at once: .*; start fewer at a time$"):
         pool.take(0)
+
+
+def test_a_set_up_of_median_0_costs_nothing_whatever_the_luck() -> None:
+    cost = SetupCost(make_profile(setup_s=0.0, setup_sigma=0.3).connection)
+    assert {cost.draw_us(Draws(1, run), Identity("a")) for run in range(100)} == {0}

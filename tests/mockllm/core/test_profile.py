@@ -119,6 +119,13 @@ def test_a_value_with_a_source_may_be_exact(evidence) -> None:
     assert parameter.plausible(0.1) == parameter
 
 
+def test_a_definition_is_exact_and_takes_no_interval() -> None:
+    defined = {"value": 0.2, "evidence": "defined", "source": "tests"}
+    assert Parameter(**defined).plausible(0.9).value == 0.2
+    with pytest.raises(ValidationError, match="defined is exact"):
+        Parameter(**defined, interval=(0.1, 0.3))
+
+
 @given(st.sampled_from(["assumed", "extrapolated"]), RANGES, UNIT)
 def test_a_plausible_value_stays_in_the_stated_range(evidence, numbers, u) -> None:
     low, value, high = numbers

@@ -44,7 +44,7 @@ def flushes_of(reply: Reply, sizes: list[int], gaps: list[int]) -> list[Flush]:
 
 
 def events_of(reply: Reply, flushes: list[Flush]) -> list[tuple[int, dict[str, Any]]]:
-    writes = anthropic_reply.stream(reply, USAGE, flushes, flushes[0].at_us, flushes[-1].at_us, COUNTER)
+    writes = list(anthropic_reply.stream(reply, USAGE, flushes, flushes[0].at_us, flushes[-1].at_us, COUNTER))
     instants = [at_us for at_us, _ in writes]
     assert instants == sorted(set(instants))
     events = []

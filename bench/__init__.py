@@ -1,0 +1,1 @@
+"""What the project costs in time and memory, measured beside references that do the same with nothing around it."""
