@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import tempfile
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import anthropic
 import httpx2
@@ -25,10 +22,10 @@ from aiohttp import web
 from latlab.config import BenchmarkConfig
 from latlab.lab import Lab
 from latlab.worlds.agent_transport import AgentTransport, Traffic
-from latlab.worlds.anyio_threads import anyio_threads_in
 from latlab.worlds.run import Outcome, Scenario, WorldError, failure, live, record_run
 from latlab.worlds.sdk_client import SdkClient
 from latlab.worlds.transport import NamingTransport
+from mockllm.clock.client_stack import client_stack_in
 from mockllm.clock.warp_loop import WarpLoop
 from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile
@@ -91,12 +88,9 @@ def _in_virtual_time(run: Callable[[WarpLoop], Awaitable[Outcome]], draws: Draws
     async def main() -> Outcome:
         return await run(loop)
 
-    with (
-        _the_loops_clock(loop),
-        anyio_threads_in(loop),
-        _seeded(draws),
-        asyncio.Runner(loop_factory=lambda: loop) as runner,
-    ):
+    # The SDK's backoff and a user's agent draw from `random`; a run gives them a stream of its own.
+    luck = draws.uniforms("random", "")[0]
+    with client_stack_in(loop, luck), asyncio.Runner(loop_factory=lambda: loop) as runner:
         try:
             return runner.run(main())
         except (MemoryError, WorldError):
@@ -153,29 +147,6 @@ async def _sdk(transport: httpx2.AsyncBaseTransport, max_retries: int) -> AsyncI
         sdk = anthropic.AsyncAnthropic(api_key=_NO_KEY, base_url=_ORIGIN, http_client=http, max_retries=max_retries)
     async with sdk:
         yield sdk
-
-
-@contextmanager
-def _the_loops_clock(loop: WarpLoop) -> Iterator[None]:
-    """Idle connections expire by the HTTP library's own monotonic clock; give it the loop's."""
-    http11: Any = import_module("httpcore2._async.http11")
-    real = http11.time
-    http11.time = SimpleNamespace(monotonic=loop.time)
-    try:
-        yield
-    finally:
-        http11.time = real
-
-
-@contextmanager
-def _seeded(draws: Draws) -> Iterator[None]:
-    """The SDK's backoff and a user's agent draw from `random`; a run gives them a stream of its own."""
-    state = random.getstate()
-    random.seed(draws.uniforms("random", "")[0])
-    try:
-        yield
-    finally:
-        random.setstate(state)
 
 
 @contextmanager

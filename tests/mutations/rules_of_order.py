@@ -281,7 +281,7 @@ ORDER = (
     Mutation(
         "the HTTP library on a clock of its own",
         "idle connections would never expire in a run of milliseconds",
-        "latlab/worlds/warp.py",
+        "mockllm/clock/client_stack.py",
         (("SimpleNamespace(monotonic=loop.time)", "real"),),
         f"{WARP}::test_sim_and_warp_measure_the_same[plain]",
     ),
@@ -323,8 +323,8 @@ ORDER = (
     Mutation(
         "random not seeded for a run",
         "an agent that draws, and the SDK's backoff, would differ from one repetition to the next",
-        "latlab/worlds/warp.py",
-        (("""    random.seed(draws.uniforms("random", "")[0])\n""", ""),),
+        "mockllm/clock/client_stack.py",
+        (("    random.seed(luck)\n", ""),),
         f"{WARP}::test_an_agent_that_draws_at_random_draws_the_same_in_every_repetition_of_a_run",
     ),
     Mutation(
