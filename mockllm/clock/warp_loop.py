@@ -13,10 +13,11 @@ import heapq
 import selectors
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextvars import Context
 from typing import Any, NoReturn, TypeVar, TypeVarTuple
+from weakref import WeakSet
 
 from mockllm.clock.instants import (
     MOST_CALLBACKS_PER_INSTANT,
@@ -30,6 +31,7 @@ from mockllm.clock.instants import (
     finish,
     waiting_tasks,
 )
+from mockllm.clock.routes import Address, Routes, UnixSocket
 from mockllm.core.clock import Key
 
 __all__ = ["NoChildError", "NoNetworkError", "WarpLoop", "no_network"]
@@ -38,6 +40,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 _JOB_POLL_S = 0.01
 _JOB_PATIENCE = 500  # polls: five seconds
+_NO_ROUTE = "use the client that run(client, config) is handed"
 
 
 class NoNetworkError(VirtualTimeError, OSError):
@@ -51,12 +54,15 @@ class NoChildError(VirtualTimeError):
 class WarpLoop(asyncio.SelectorEventLoop):
     """Virtual time from 0 in whole microseconds over real sockets; `settle` and `sleep_until` as in `Clock`.
 
-    Raises `DeadlockError` and `EndlessError` like the sim loop.
+    It speaks to no network; `routes` are the addresses whose connections it makes to a Unix socket instead, by that
+    socket's path. Raises `DeadlockError` and `EndlessError` like the sim loop.
     """
 
     _scheduled: list[asyncio.TimerHandle]  # the parent's heap
 
-    def __init__(self) -> None:
+    def __init__(self, routes: Mapping[Address, str] | None = None) -> None:
+        self._routes = Routes(routes or {})
+        self._routed: WeakSet[asyncio.WriteTransport] = WeakSet()
         self._now_us = 0
         self._serial = 0
         self._gate = Gate()
@@ -114,13 +120,45 @@ class WarpLoop(asyncio.SelectorEventLoop):
 
     async def getaddrinfo(self, host: Any, *args: Any, **options: Any) -> Any:
         """Refused: nothing in virtual time may reach beyond this process, least of all with a key of the user's."""
-        raise no_network(host)
+        raise no_network(host, self._routes)
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Unix sockets only, for the same reason: an address in digits needs no name to be resolved."""
-        if sock.family != socket.AF_UNIX:
-            raise no_network(address)
-        await super().sock_connect(sock, address)
+        if sock.family == socket.AF_UNIX:
+            await super().sock_connect(sock, address)
+        elif (path := self._routes.path(*address[:2])) is not None:
+            self._routes.divert(sock, await self._connected(path))
+        else:
+            raise no_network(address, self._routes)
+
+    async def create_connection(
+        self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, **options: Any
+    ) -> tuple[Any, Any]:
+        """As in the parent, but that an address among the routes leads to its Unix socket."""
+        if (path := self._routes.path(host, port)) is not None:
+            if options.get("ssl"):
+                options.setdefault("server_hostname", host)
+            host, port, options["sock"] = None, None, await self._connected(path)
+        elif (sock := options.get("sock")) is not None:
+            options["sock"] = self._routes.claim(sock)
+        transport, protocol = await super().create_connection(protocol_factory, host, port, **options)
+        self._routed.add(transport)
+        return transport, protocol
+
+    def hang_up(self) -> None:
+        """Drop every connection that a client made on this loop and still has."""
+        for transport in self._routed:
+            transport.abort()
+
+    async def _connected(self, path: str) -> UnixSocket:
+        sock = UnixSocket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            await super().sock_connect(sock, path)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     async def subprocess_exec(self, *args: Any, **options: Any) -> NoReturn:
         """Refused: time would run on while the process works, and how far would be chance."""
@@ -166,13 +204,12 @@ class WarpLoop(asyncio.SelectorEventLoop):
         return True
 
 
-def no_network(wanted: object) -> NoNetworkError:
-    """The error for whoever wants to speak to `wanted`."""
+def no_network(wanted: object, routes: Iterable[Address] = ()) -> NoNetworkError:
+    """The error for whoever wants to speak to `wanted` where nothing but `routes` can be reached."""
     name = wanted.decode("ascii", "replace") if isinstance(wanted, bytes) else wanted
-    return NoNetworkError(
-        f"{name!r} was asked for in virtual time, which has no network; use the client that run(client, config) is "
-        "handed"
-    )
+    mocks = " or ".join(f"http://{host}:{port}" for host, port in routes)
+    advice = f"give your client the base URL of the mock, {mocks}" if mocks else _NO_ROUTE
+    return NoNetworkError(f"{name!r} was asked for in virtual time, which has no network; {advice}")
 
 
 def _no_child() -> NoChildError:
