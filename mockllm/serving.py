@@ -16,19 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from mockllm.clock.instants import RealClock
-from mockllm.core.draws import Draws
 from mockllm.core.faults import FaultRule, faults_of
 from mockllm.core.limits import Limits, RateLimits, limits_of
 from mockllm.core.profile import Profile
 from mockllm.core.recording import RecordingError, read_recording
 from mockllm.core.replay import Recording, Replay, Timing, by_question
-from mockllm.core.speaker import DefaultSpeaker
-from mockllm.emulator.admission import Emulator
 from mockllm.profiles import load
 from mockllm.server.addresses import AddressError, is_loopback, listen
 from mockllm.server.application import build_app, build_runner
 from mockllm.server.request_log import Entry
-from mockllm.server.runs import Run, Runs, RunSpec
+from mockllm.server.runs import Run, Runs, emulating
 from mockllm.server.tls import certificate
 
 __all__ = ["AddressError", "Serving", "check_host", "serve", "serve_command"]
@@ -124,14 +121,12 @@ def check_host(host: str, *, allow_remote: bool) -> str:
 
 def real_runs(asked: Serving, loop: asyncio.AbstractEventLoop) -> Runs:
     """The runs of a server in real time; each has a clock of its own, which begins when it does."""
-
-    def make(spec: RunSpec) -> Emulator:
-        draws = Draws(asked.seed if spec.seed is None else spec.seed, spec.run, spec.plausible)
-        profile = asked.profile.plausible(draws.seed, spec.plausible) if spec.plausible else asked.profile
-        clock = RealClock(loop, asked.speed)
-        limits = RateLimits(asked.limits, time.time())
-        return Emulator(profile, draws, clock, DefaultSpeaker(draws), spec.cache_start == "warm", limits=limits)
-
+    make = emulating(
+        asked.profile,
+        asked.seed,
+        lambda: RealClock(loop, asked.speed),
+        lambda: RateLimits(asked.limits, time.time()),
+    )
     recording, timing = asked.recording, asked.replay_timing
     replay = None if recording is None else lambda: Replay(recording, timing)
     return Runs(make, any_model=asked.any_model, faults=asked.faults, replay=replay)

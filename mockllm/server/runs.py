@@ -15,16 +15,21 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mockllm import MockLLMError
+from mockllm.core.clock import Clock
+from mockllm.core.draws import Draws
 from mockllm.core.expectations import Expectations
 from mockllm.core.faults import FaultRule
 from mockllm.core.identity import Occurrences
+from mockllm.core.limits import RateLimits
+from mockllm.core.profile import Profile
 from mockllm.core.replay import Replay
+from mockllm.core.speaker import DefaultSpeaker
 from mockllm.emulator.admission import Emulator
 from mockllm.protocols.anthropic_request import RequestReader
 from mockllm.protocols.openai_request import OpenAiReader
 from mockllm.server.request_log import RequestLog
 
-__all__ = ["DEFAULT_RUN", "Run", "RunError", "RunSpec", "Runs", "read_spec"]
+__all__ = ["DEFAULT_RUN", "Run", "RunError", "RunSpec", "Runs", "emulating", "read_spec"]
 
 DEFAULT_RUN = ""
 _NAME = re.compile(r"[A-Za-z0-9._~-]{1,100}")
@@ -60,6 +65,21 @@ def read_spec(value: object) -> RunSpec:
         raise RunError(f"{field_name}: {first['msg']}") from None
     _check_name(spec.name)
     return spec
+
+
+def emulating(
+    profile: Profile, seed: int, clock: Callable[[], Clock], limits: Callable[[], RateLimits]
+) -> Callable[[RunSpec], Emulator]:
+    """What makes the mock of a run as its spec says: `profile`, with luck by `seed` where the spec has none of its own,
+    with the clock and the limits of its own that `clock` and `limits` start."""
+
+    def make(spec: RunSpec) -> Emulator:
+        draws = Draws(seed if spec.seed is None else spec.seed, spec.run, spec.plausible)
+        spoken = profile.plausible(draws.seed, spec.plausible) if spec.plausible else profile
+        warm = spec.cache_start == "warm"
+        return Emulator(spoken, draws, clock(), DefaultSpeaker(draws), warm, limits=limits())
+
+    return make
 
 
 def _check_name(name: str) -> None:

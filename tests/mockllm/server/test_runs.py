@@ -7,9 +7,10 @@ import mockllm.server.runs
 from mockllm.clock.sim_loop import SimLoop
 from mockllm.core.draws import Draws
 from mockllm.core.faults import faults_of
+from mockllm.core.limits import Limits, RateLimits
 from mockllm.core.reply import Script
 from mockllm.emulator.admission import Emulator
-from mockllm.server.runs import RunError, Runs, RunSpec, read_spec
+from mockllm.server.runs import RunError, Runs, RunSpec, emulating, read_spec
 
 PROFILE = make_profile()
 
@@ -87,3 +88,23 @@ def test_a_spec_that_cannot_be_read_is_one_line(value: object) -> None:
     with pytest.raises(RunError) as caught:
         read_spec(value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_is_made_as_its_spec_says_with_the_servers_luck_where_it_has_none_of_its_own() -> None:
+    clocks = []
+
+    def clock() -> SimLoop:
+        clocks.append(SimLoop())  # type: ignore[abstract]  # a run needs a clock, and nobody waits here
+        return clocks[-1]
+
+    make = emulating(PROFILE, 5, clock, lambda: RateLimits(Limits(), 7.0))
+    plain, own = make(RunSpec()), make(RunSpec(name="r", seed=7, run=3, plausible=2, cache_start="warm"))
+    assert (plain.draws.seed, plain.draws.run, plain.draws.plausible, plain.warm) == (5, 0, 0, False)
+    assert (own.draws.seed, own.draws.run, own.draws.plausible, own.warm) == (7, 3, 2, True)
+    assert plain.profile == PROFILE
+    assert own.profile == PROFILE.plausible(7, 2) != PROFILE
+    assert [plain.clock, own.clock] == clocks
+    assert plain.limits is not None
+    assert own.limits is not None
+    assert plain.limits is not own.limits
+    assert plain.limits.epoch_s == 7.0
