@@ -93,7 +93,7 @@ def _mockllm_virtual(request: pytest.FixtureRequest) -> Iterator[VirtualMock]:
 
     options = _options(request)
     if "speed" in options:
-        raise pytest.UsageError(f"{request.node.nodeid}: virtual time has no speed; leave it out of the marker")
+        pytest.fail("the marker mockllm: virtual time has no speed; leave it out", pytrace=False)
     with VirtualMock(**options) as mock:
         yield mock
 
@@ -101,7 +101,10 @@ def _mockllm_virtual(request: pytest.FixtureRequest) -> Iterator[VirtualMock]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     """Run an async test that asks for the virtual mock in its time, before a plugin with a real loop takes it."""
-    test = pyfuncitem.obj
+    held = pyfuncitem.obj
+    test = held
+    if type(pyfuncitem).__module__.startswith("pytest_asyncio"):  # which has put the test inside its own loop by now
+        test = inspect.unwrap(held, stop=inspect.iscoroutinefunction)
     mock: Any = pyfuncitem.funcargs.get(_VIRTUAL)
     if mock is None or not inspect.iscoroutinefunction(test):
         return (yield)
@@ -109,7 +112,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     try:
         return (yield)
     finally:
-        pyfuncitem.obj = test
+        pyfuncitem.obj = held
 
 
 def _in_virtual_time(mock: VirtualMock, test: Callable[..., Any]) -> Callable[..., None]:
@@ -125,11 +128,9 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
     config = request.config
     options: dict[str, Any] = {"profile": config.getoption("--mockllm-profile") or config.getini("mockllm_profile")}
     for marker in reversed(list(request.node.iter_markers("mockllm"))):
-        unknown = set(marker.kwargs) - _OPTIONS
-        if marker.args or unknown:
-            said = ", ".join(sorted(unknown)) or "an argument without a name"
-            raise pytest.UsageError(
-                f"{request.node.nodeid}: the marker mockllm has no {said}; it takes {', '.join(sorted(_OPTIONS))}"
-            )
+        unknown = [*marker.args, *sorted(set(marker.kwargs) - _OPTIONS)]
+        if unknown:
+            known = ", ".join(sorted(_OPTIONS))
+            pytest.fail(f"the marker mockllm takes {known} by name; {unknown[0]!r} is none of them", pytrace=False)
         options |= marker.kwargs
     return options
