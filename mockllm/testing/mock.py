@@ -64,6 +64,21 @@ class Mock:
         """Seconds of the mock's clock since it began."""
         return self._ask(lambda: self._run.emulator.clock.now_us() / 1e6)
 
+    def expect(self, reply: str | Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Let a request be answered by `reply`, a text or a turn, once or as often as `times` says.
+
+        The words are those of `/_mock/expect` (see `Expectation`): `call` or `match` say which request, `error` or
+        `fault` what happens to it: `expect("Hello", match={"last_user": "Hi"}, times=2)`. Without either it is the next
+        that nothing else claims. Raises `ExpectationError`, one line.
+        """
+        registration = dict(more) if reply is None else {"reply": reply, **more}
+        self._ask(lambda: self._run.expectations.register(registration))
+
+    @property
+    def remaining(self) -> list[dict[str, Any]]:
+        """What is expected and was not asked for yet, in the order of registration; empty when all was said."""
+        return self._ask(lambda: self._run.expectations.remaining())
+
     def faults(self, *rules: str | Mapping[str, Any], **figures: Any) -> None:
         """Let requests fail as `rules` say, from now on, and as earlier ones said no more; without any, none fails.
 
@@ -79,7 +94,7 @@ class Mock:
         self._ask(take)
 
     def reset(self) -> None:
-        """Begin again: cold cache, no request, no fault, and the luck of the first request once more."""
+        """Begin again: cold cache, nothing asked, expected or failing, and the luck of the first request once more."""
         self._ask(lambda: self._held.runs.reset(self._held.name))
 
     def assert_budget(

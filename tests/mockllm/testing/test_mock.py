@@ -6,6 +6,7 @@ import anthropic
 import pytest
 from profiles_for_tests import make_profile
 
+from mockllm.core.expectations import ExpectationError
 from mockllm.core.faults import FaultError
 from mockllm.testing import VirtualMock
 
@@ -39,6 +40,58 @@ def test_a_request_that_was_refused_is_recorded_with_the_reason() -> None:
         (asked,) = mock.requests
     assert asked.status == 400
     assert "messages" in (asked.error or "")
+
+
+def said(mock: VirtualMock, question: str = "Is it late?") -> str:
+    """What the model answers in text."""
+
+    async def talk() -> Any:
+        async with anthropic.AsyncAnthropic(base_url=mock.base_url, api_key="x", max_retries=0) as client:
+            return await client.messages.create(**{**QUESTION, "messages": [{"role": "user", "content": question}]})
+
+    text: str = mock.run(talk).content[0].text
+    return text
+
+
+def test_what_is_expected_is_said_as_often_as_it_was_asked_for() -> None:
+    with VirtualMock(make_profile()) as mock:
+        mock.expect("Good morning.", match={"last_user": "Hello"}, times=2)
+        mock.expect({"text": "In order."})
+        assert [said(mock, "Hello") for _ in range(2)] == ["Good morning."] * 2
+        assert [left["reply"] for left in mock.remaining] == [{"text": "In order."}]
+        assert said(mock, "Hello") == "In order."
+        assert mock.remaining == []
+        assert said(mock, "Hello") not in ("Good morning.", "In order.")
+
+
+def test_an_error_can_be_expected_and_a_reset_forgets_what_was() -> None:
+    with VirtualMock(make_profile()) as mock:
+        mock.expect(error={"status": 429, "retry_after": 3})
+        mock.expect("Never said.")
+        with pytest.raises(anthropic.RateLimitError):
+            said(mock)
+        mock.reset()
+        assert mock.remaining == []
+        assert said(mock) != "Never said."
+
+
+def test_an_expectation_that_cannot_be_read_is_an_error_of_the_test() -> None:
+    with VirtualMock(make_profile()) as mock:
+        with pytest.raises(ExpectationError, match="there is no such field"):
+            mock.expect("Hello", tiems=2)
+        with pytest.raises(ExpectationError, match="give a reply"):
+            mock.expect()
+
+
+def test_any_model_is_answered_unless_the_test_wants_the_profile_s_alone() -> None:
+    async def another(mock: VirtualMock) -> str:
+        async with anthropic.AsyncAnthropic(base_url=mock.base_url, api_key="x") as client:
+            return str((await client.messages.create(**{**QUESTION, "model": "another-model"})).model)
+
+    with VirtualMock(make_profile()) as mock:
+        assert mock.run(another(mock)) == "another-model"
+    with VirtualMock(make_profile(), any_model=False) as mock, pytest.raises(anthropic.NotFoundError):
+        mock.run(another(mock))
 
 
 def test_faults_hold_from_now_on_and_are_replaced_and_taken_back() -> None:

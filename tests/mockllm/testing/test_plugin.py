@@ -69,6 +69,25 @@ def test_blocking_and_asynchronous_tests_are_answered(pytester: Pytester) -> Non
     result.assert_outcomes(passed=2)
 
 
+def test_replies_are_scripted_and_forgotten_with_the_test(pytester: Pytester) -> None:
+    result = outcome(
+        pytester,
+        FAST
+        + """
+    def test_scripted(mockllm):
+        mockllm.expect("Good morning.")
+        mockllm.expect("For nobody.", match={"last_user": "Hello"})
+        assert ask(mockllm).content[0].text == "Good morning."
+        assert len(mockllm.remaining) == 1
+
+    def test_next(mockllm):
+        assert mockllm.remaining == []
+        assert ask(mockllm).content[0].text != "Good morning."
+    """,
+    )
+    result.assert_outcomes(passed=2)
+
+
 def test_every_test_has_a_mock_of_its_own_with_the_same_luck(pytester: Pytester) -> None:
     result = outcome(
         pytester,
