@@ -70,12 +70,16 @@ def demo(seed: Seed = 1, out: Out = "results", as_json: Json = False, fresh: Fre
 @app.command(
     help="Run a scenario, a benchmark or a file of your own under one or more configurations and compare them.\n\n"
     "Example: latlab run tool_agent --vary streaming=false,true --vary cache_control=off,conversation --runs 400\n\n"
-    "Example: latlab run examples/own_agent.py --world warp"
+    "Example: latlab run examples/own_agent.py --world warp\n\n"
+    "Example: latlab run tool_agent --world wire --speed 20"
 )
 def run(
     target: Annotated[str, typer.Argument(help="A scenario, a benchmark, or the path of a .py file.")],
     world: Annotated[
-        str | None, typer.Option(help="sim, or warp for the real SDK and server. [sim; warp for an agent]")
+        str | None,
+        typer.Option(
+            help="sim, warp for the real SDK and server, or wire for these in real time. [sim; warp for an agent]"
+        ),
     ] = None,
     profile: Annotated[str, typer.Option(help="A shipped profile's name, or a file.")] = "claude-sonnet-5",
     settings: Annotated[list[str] | None, typer.Option("--set", help="TOGGLE=VALUE in every arm; repeatable.")] = None,
@@ -83,9 +87,15 @@ def run(
         list[str] | None, typer.Option(help="TOGGLE=VALUE,VALUE: an arm for each, the baseline first; repeatable.")
     ] = None,
     runs: Annotated[
-        int | None, typer.Option(min=1, max=MOST_RUNS, help="Paired runs an arm. [400 in sim, 6 in warp]")
+        int | None, typer.Option(min=1, max=MOST_RUNS, help="Paired runs an arm. [400 in sim, 6 in warp, 3 in wire]")
     ] = None,
     seed: Seed = 1,
+    speed: Annotated[
+        float | None, typer.Option(min=0.01, max=10_000.0, help="In wire: so many times as fast as the profile. [1]")
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option(help="In wire: raw for a reader that adds nothing, or sdk. [raw; sdk for an agent]")
+    ] = None,
     executor: Annotated[str | None, typer.Option(help="inline or processes. [by the number of runs]")] = None,
     out: Out = "results",
     as_json: Json = False,
@@ -95,7 +105,7 @@ def run(
     from latlab.harness import shell
     from latlab.harness.planning import Asked
 
-    asked = Asked(target, world, profile, settings or (), vary or (), runs, seed, executor, out)
+    asked = Asked(target, world, profile, settings or (), vary or (), runs, seed, executor, out, speed, client)
     shell.run(asked, as_json=as_json, dry_run=dry_run, fresh=fresh)
 
 

@@ -72,6 +72,9 @@ def serve(
         ReplayTiming, typer.Option(help="When recorded chunks come: as they came, or as the profile sends.")
     ] = ReplayTiming.RECORDED,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines reach it.")] = False,
+    until_stdin_ends: Annotated[
+        bool, typer.Option("--until-stdin-ends", help="Stop, too, when standard input ends: with whoever started it.")
+    ] = False,
 ) -> None:
     from mockllm.serving import serve_command
 
@@ -90,6 +93,7 @@ def serve(
         log_requests=log_requests,
         replay=replay,
         replay_timing=replay_timing.value,
+        until_stdin_ends=until_stdin_ends,
     )
 
 

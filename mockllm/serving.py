@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import signal
 import ssl
 import sys
@@ -15,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mockllm import MockLLMError
 from mockllm.clock.instants import RealClock
+from mockllm.clock.paced_loop import PacedLoop
 from mockllm.core.faults import FaultRule, faults_of
 from mockllm.core.limits import Limits, RateLimits, limits_of
 from mockllm.core.profile import Profile
@@ -34,11 +37,16 @@ _requests = logging.getLogger("mockllm.requests")
 _LAST_WORDS_S = 2.0
 
 
+class InputError(MockLLMError):
+    """A standard input whose end cannot be waited for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Serving:
     """How a profile is served. Time runs `speed` times as fast, lives of cache entries too; idle connections are closed
     after `keepalive_s` of that time; with `any_model` the profile answers whatever model is named. A `recording`
-    is said in the place of all that, with its own timing or the profile's."""
+    is said in the place of all that, with its own timing or the profile's. With `until_stdin_ends` the server ends with
+    whoever holds the other end of its standard input, however that one ends."""
 
     profile: Profile
     host: str = "127.0.0.1"
@@ -52,6 +60,7 @@ class Serving:
     tls: ssl.SSLContext | None = None
     recording: Recording | None = None
     replay_timing: Timing = "recorded"
+    until_stdin_ends: bool = False
 
 
 def serve_command(
@@ -70,6 +79,7 @@ def serve_command(
     log_requests: bool,
     replay: Path | None,
     replay_timing: Timing,
+    until_stdin_ends: bool,
 ) -> None:
     """What `mockllm serve` does: one line of JSON on standard output when ready, then service until it is stopped."""
     check_host(host, allow_remote=allow_remote)
@@ -94,9 +104,22 @@ def serve_command(
             sys.stdout.flush()
 
         asked = Serving(
-            loaded, host, port, seed, speed, keepalive_s, any_model, rules, kept, context, recording, replay_timing
+            loaded,
+            host,
+            port,
+            seed,
+            speed,
+            keepalive_s,
+            any_model,
+            rules,
+            kept,
+            context,
+            recording,
+            replay_timing,
+            until_stdin_ends,
         )
-        asyncio.run(serve(asked, ready=announce))
+        with asyncio.Runner(loop_factory=PacedLoop) as runner:  # for its timers, which are never a millisecond late
+            runner.run(serve(asked, ready=announce))
 
 
 def _recording(path: Path) -> Recording:
@@ -133,7 +156,7 @@ def real_runs(asked: Serving, loop: asyncio.AbstractEventLoop) -> Runs:
 
 
 async def serve(asked: Serving, *, ready: Callable[[str], None]) -> None:
-    """Serve as `asked` (port 0: any free one) until SIGINT or SIGTERM.
+    """Serve as `asked` (port 0: any free one) until SIGINT or SIGTERM, or the end of standard input where that counts.
 
     `ready` is called with the URL once connections are accepted. Raises `AddressError` where that fails.
     """
@@ -147,12 +170,23 @@ async def serve(asked: Serving, *, ready: Callable[[str], None]) -> None:
     stopped = asyncio.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, stopped.set)
+    if asked.until_stdin_ends:
+        try:
+            loop.add_reader(sys.stdin, _stop_at_the_end_of_stdin, stopped)
+        except (OSError, ValueError):
+            raise InputError("--until-stdin-ends: standard input is no pipe, so it never ends; give it one") from None
     await runner.setup()
     try:
         ready(await listen(runner, asked.host, asked.port, asked.tls))
         await stopped.wait()
     finally:
         await runner.cleanup()
+
+
+def _stop_at_the_end_of_stdin(stopped: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin)
+        stopped.set()
 
 
 def _log_request(run: Run, entry: Entry) -> None:

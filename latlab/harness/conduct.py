@@ -17,8 +17,9 @@ from latlab.harness.reporter.artifact import write_bytes
 from latlab.harness.reporter.document import write
 from latlab.harness.runner import carry_out, describe, failures_of, samples_of
 from latlab.harness.store import Store
-from latlab.harness.study import Study, StudyError, study_id
+from latlab.harness.study import Study, StudyError, pace_of, study_id
 from latlab.harness.summary import ArmSamples, summarise
+from latlab.harness.wire_account import wire_account
 from mockllm.core.profile import Profile, parse_profile
 
 __all__ = ["Conditions", "conduct"]
@@ -67,9 +68,10 @@ def conduct(study: Study, conditions: Conditions, progress: Callable[[int, int],
             return finished
         samples = samples_of(study, store)
         failures = failures_of(study, store)
+        account = {} if study.pace is None else {"wire": wire_account(study, store)}
     finally:
         store.close()
-    summary = heading | summarise(samples, study.seed) | {"failures": failures}
+    summary = heading | summarise(samples, study.seed) | {"failures": failures} | account
     if study.runs >= _FEWEST_PLOTTED:
         _write_plots(folder, summary, samples)
     write(summary, folder / _SUMMARY)
@@ -78,7 +80,7 @@ def conduct(study: Study, conditions: Conditions, progress: Callable[[int, int],
 
 def _executor_for(study: Study) -> str:
     loops = study.runs + (study.plausible.profiles * study.plausible.runs if study.plausible else 0)
-    return "processes" if loops * len(study.arms) >= _MANY_RUNS else "inline"
+    return "processes" if study.pace is None and loops * len(study.arms) >= _MANY_RUNS else "inline"
 
 
 def _heading(name: str, study: Study, conditions: Conditions, digest: str) -> dict[str, Any]:
@@ -94,6 +96,7 @@ def _heading(name: str, study: Study, conditions: Conditions, digest: str) -> di
         "path": folder.as_posix(),
         "digest": digest,
         "world": study.world,
+        **pace_of(study),
         "seed": study.seed,
         "profile": profile.name,
         "target": study.target.given,
@@ -122,6 +125,7 @@ def _manifest(name: str, study: Study, conditions: Conditions) -> dict[str, Any]
         "command": conditions.command,
         "target": {"name": study.target.name, "kind": study.target.kind, "given": study.target.given},
         "world": study.world,
+        **pace_of(study),
         "profile": study.profile,
         "runs": study.runs,
         "seed": study.seed,

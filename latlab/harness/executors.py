@@ -15,20 +15,23 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from latlab.benchmarks.shipped import scenarios_folder
 from latlab.config import BenchmarkConfig
 from latlab.harness.loopback import loopback_only
 from latlab.harness.store import RunKey
-from latlab.harness.study import StudyError
+from latlab.harness.study import Pace, StudyError
 from latlab.harness.targets import Target, load_target
 from latlab.worlds.run import Outcome, World
 from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile, parse_profile
+
+if TYPE_CHECKING:
+    from latlab.worlds.mock_process import MockProcess
 
 __all__ = ["EXECUTORS", "Batch", "Executor", "Finished", "Plan", "inline", "processes"]
 
@@ -48,6 +51,7 @@ class Plan:
     configs: tuple[BenchmarkConfig, ...]
     seed: int
     toggles: tuple[str, ...]
+    pace: Pace | None = None
 
 
 class Batch(NamedTuple):
@@ -64,13 +68,16 @@ Executor: TypeAlias = Callable[[Plan, Sequence[Batch]], Generator[Finished, None
 
 
 class Bench:
-    """A study's plan, ready to run: the target imported and profiles drawn, each once a process."""
+    """A study's plan, ready to run: the target imported and profiles drawn, each once a process.
 
-    def __init__(self, plan: Plan, target: Target | None = None) -> None:
+    In real time it needs the `server` that answers, which whoever made it ends.
+    """
+
+    def __init__(self, plan: Plan, server: MockProcess | None = None) -> None:
         self._plan = plan
-        self._target = target or load_target(plan.target)
+        self._target = load_target(plan.target)
         self._profiles: dict[int, Profile] = {0: parse_profile(plan.profile_bytes.decode(), plan.profile)}
-        self._world = _world_of(plan, self._target)
+        self._world = _world_of(plan, self._target, server)
 
     def run(self, batch: Batch) -> Iterator[tuple[RunKey, Outcome]]:
         """The outcomes of `batch`, one by one, up to one after which no other run can end either."""
@@ -89,22 +96,38 @@ class Bench:
         return self._profiles[plausible]
 
 
-def _world_of(plan: Plan, target: Target) -> World:
+def _world_of(plan: Plan, target: Target, server: MockProcess | None) -> World:
     # Worlds are imported where they are used: sim needs neither the SDK nor the server.
     if plan.world == "sim":
         from latlab.worlds.sim import run_sim
 
         # The shipped scenarios draw from the lab alone, and a test holds them to it.
         return partial(run_sim, seeded=target.file.parent != scenarios_folder())
+    if plan.pace is not None:
+        from latlab.worlds.wire import run_wire, run_wire_agent
+
+        assert server is not None
+        if target.kind == "agent":
+            return partial(run_wire_agent, server, toggles=plan.toggles)
+        return partial(run_wire, server, sdk=plan.pace.sdk)
     from latlab.worlds.warp import run_warp, run_warp_agent
 
     return partial(run_warp_agent, toggles=plan.toggles) if target.kind == "agent" else run_warp
 
 
+def _server_of(plan: Plan) -> AbstractContextManager[MockProcess | None]:
+    """The mock in a process of its own where a study in real time asks it."""
+    if plan.pace is None:
+        return nullcontext()
+    from latlab.worlds.mock_process import mock_process
+
+    return mock_process(plan.profile_bytes, plan.seed, plan.pace.speed)
+
+
 def inline(plan: Plan, batches: Sequence[Batch]) -> Generator[Finished, None, None]:
     """Run everything here, one run after the other."""
-    with loopback_only():
-        bench = Bench(plan)
+    with loopback_only(), _server_of(plan) as server:
+        bench = Bench(plan, server)
         # What was loaded so far is no garbage; looking through it again and again would take a tenth of the time.
         gc.freeze()
         try:

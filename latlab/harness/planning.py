@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from latlab.declaration import ConfigError, parse_setting
 from latlab.harness.study import (
     Arm,
+    Pace,
     Plausible,
     Settings,
     Study,
@@ -22,8 +23,9 @@ from mockllm.profiles import load
 
 __all__ = ["DEMO_COMMAND", "WORLDS", "Asked", "command_of", "plan_demo", "plan_study"]
 
-WORLDS = ("sim", "warp")
-_RUNS = {"sim": 400, "warp": 6}
+WORLDS = ("sim", "warp", "wire")
+_RUNS = {"sim": 400, "warp": 6, "wire": 3}
+CLIENTS = ("raw", "sdk")
 _PLAUSIBLE = Plausible(profiles=64, runs=24)
 _DEFAULT_PROFILE = "claude-sonnet-5"
 _DEMO_TARGET = "tool_agent"
@@ -45,12 +47,15 @@ class Asked:
     seed: int = DEFAULT_SEED
     executor: str | None = None
     out: str = DEFAULT_OUT
+    speed: float | None = None
+    client: str | None = None
 
 
 def plan_study(asked: Asked) -> Study:
     """The study that `asked` describes; raises `LatlabError` or `ProfileError` with what is wrong and what would do."""
     target = load_target(asked.target)
     world = _world(asked.world, target)
+    pace = _pace(asked, world, target)
     fixed = dict([_setting(text) for text in asked.fixed])
     if len(fixed) < len(asked.fixed):
         raise ConfigError(f"--set {_twice(asked.fixed)}=…: set twice; give one value, or compare several with --vary")
@@ -69,7 +74,7 @@ def plan_study(asked: Asked) -> Study:
     if world == "sim" and len(arms) > 1:
         plausible = replace(_PLAUSIBLE, runs=min(_PLAUSIBLE.runs, runs))
     toggles = tuple(sorted({*fixed, *varied}))
-    return Study(target, world, profile.name, content, arms, runs, asked.seed, plausible, toggles)
+    return Study(target, world, profile.name, content, arms, runs, asked.seed, plausible, toggles, pace)
 
 
 def plan_demo(seed: int) -> Study:
@@ -93,6 +98,9 @@ def command_of(asked: Asked, study: Study) -> str:
     parts += [part for text in asked.fixed for part in ("--set", text)]
     parts += [part for text in asked.varied for part in ("--vary", text)]
     parts += ["--runs", str(study.runs), "--seed", str(study.seed)]
+    if study.pace is not None:
+        parts += ["--speed", f"{study.pace.speed:g}"]
+        parts += ["--client", "sdk" if study.pace.sdk else "raw"] if study.target.kind != "agent" else []
     if asked.out != DEFAULT_OUT:
         parts += ["--out", asked.out]
     return shlex.join(parts)
@@ -106,8 +114,25 @@ def _world(asked: str | None, target: Target) -> str:
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(WORLDS)}"
         raise StudyError(f"--world {asked}: no such world; {hint}")
     if asked == "sim" and target.kind == "agent":
-        raise StudyError(f"{target.given}: an agent of your own uses the SDK, which sim has none of; use --world warp")
+        raise StudyError(
+            f"{target.given}: an agent of your own uses the SDK, which sim has none of; use --world warp or wire"
+        )
     return asked
+
+
+def _pace(asked: Asked, world: str, target: Target) -> Pace | None:
+    if world != "wire":
+        for option, given in (("--speed", asked.speed), ("--client", asked.client)):
+            if given is not None:
+                raise StudyError(f"{option} {given}: is for real time; add --world wire")
+        return None
+    if asked.client is not None and asked.client not in CLIENTS:
+        raise StudyError(f"--client {asked.client}: no such client; there are {', '.join(CLIENTS)}")
+    if asked.client == "raw" and target.kind == "agent":
+        raise StudyError(f"{target.given}: an agent of your own uses the SDK; leave out --client raw")
+    if asked.executor == "processes":
+        raise StudyError("--executor processes: runs in real time would disturb one another; leave it out")
+    return Pace(1.0 if asked.speed is None else asked.speed, target.kind == "agent" or asked.client == "sdk")
 
 
 def _arms(target: Target, fixed: Settings, varied: dict[str, tuple[bool | str, ...]]) -> tuple[Arm, ...]:

@@ -46,6 +46,7 @@ def carry_out(study: Study, store: Store, executor: Executor, progress: Progress
         tuple([arm.config for arm in study.arms]),
         study.seed,
         study.toggles,
+        study.pace,
     )
     unwritten: list[tuple[RunKey, Outcome]] = []
     finished = 0

@@ -13,7 +13,7 @@ from typing import TextIO
 from latlab.harness.conduct import Conditions, conduct
 from latlab.harness.executors import EXECUTORS
 from latlab.harness.planning import DEFAULT_OUT, DEFAULT_SEED, DEMO_COMMAND, Asked, command_of, plan_demo, plan_study
-from latlab.harness.study import Study, StudyError, study_id
+from latlab.harness.study import Study, StudyError, pace_of, study_id
 
 __all__ = ["demo", "run"]
 
@@ -63,6 +63,7 @@ def _print_plan(study: Study, conditions: Conditions, *, as_json: bool) -> None:
         "profile": study.profile,
         "seed": study.seed,
         "runs": study.runs,
+        **pace_of(study),
         "arms": [arm.label for arm in study.arms],
         "plausible": {"profiles": loops.profiles, "runs": loops.runs} if loops else None,
         "runs_in_all": len(study.arms) * (study.runs + (loops.profiles * loops.runs if loops else 0)),

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from latlab import LatlabError
 from latlab.client import CallRecord
 from latlab.worlds.run import Outcome, RunRecord
+from latlab.worlds.served import ClientLoad, ServedCall
 
 __all__ = ["RunKey", "Store", "StoreError", "StoredRun"]
 
@@ -32,13 +33,28 @@ CREATE TABLE IF NOT EXISTS calls (
     INTEGER NOT NULL,
     PRIMARY KEY (arm, run, path, attempt)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS served (
+    arm INTEGER NOT NULL, run INTEGER NOT NULL, path TEXT NOT NULL, {" INTEGER, ".join(ServedCall._fields[1:])} INTEGER,
+    PRIMARY KEY (arm, run, path, attempt)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS loads (
+    arm INTEGER NOT NULL, run INTEGER NOT NULL, {" REAL NOT NULL, ".join(ClientLoad._fields)} REAL NOT NULL,
+    PRIMARY KEY (arm, run)
+) STRICT, WITHOUT ROWID;
 """
-_INSERT_RUN = f"INSERT INTO runs VALUES (?, ?, ?, ?{', ?' * len(RunRecord._fields)})"  # noqa: S608
-_INSERT_CALL = f"INSERT INTO calls VALUES (?, ?{', ?' * len(CallRecord._fields)})"  # noqa: S608
+_COLUMNS = {
+    "runs": 4 + len(RunRecord._fields),
+    "calls": 2 + len(CallRecord._fields),
+    "served": 2 + len(ServedCall._fields),
+    "loads": 2 + len(ClientLoad._fields),
+}
+_INSERTS = [f"INSERT INTO {table} VALUES ({', '.join('?' * count)})" for table, count in _COLUMNS.items()]  # noqa: S608
 _NO_FIGURES = (None,) * len(RunRecord._fields)
 _IN_ORDER = "FROM runs ORDER BY arm, plausible, run"
 _EVERY_RUN = f"SELECT arm, plausible, run, error, {_RUN_FIGURES} {_IN_ORDER}"
 _EVERY_CALL = f"SELECT arm, run, {_CALL_FIGURES} FROM calls ORDER BY arm, run, path, attempt"  # noqa: S608
+_EVERY_SERVED = f"SELECT arm, run, {', '.join(ServedCall._fields)} FROM served ORDER BY arm, run, path, attempt"  # noqa: S608
+_EVERY_LOAD = f"SELECT arm, run, {', '.join(ClientLoad._fields)} FROM loads ORDER BY arm, run"  # noqa: S608
 _FAILURES = "SELECT arm, plausible, run, error FROM runs WHERE error IS NOT NULL ORDER BY plausible, arm, run"
 # That a run failed is a figure; the words of its error may hold an address, or the time of day.
 _FAILED = "CASE WHEN error IS NOT NULL THEN 'failed' END"
@@ -97,17 +113,21 @@ class Store:
     def add(self, outcomes: Iterable[tuple[RunKey, Outcome]]) -> None:
         """Write finished runs, all or none of them; a run that is there already is replaced, and so are its calls."""
         outcomes = list(outcomes)
+        fitted = [(key, outcome) for key, outcome in outcomes if not key.plausible]
         runs = [(*key, outcome.error, *(outcome.run or _NO_FIGURES)) for key, outcome in outcomes]
-        calls = [(key.arm, key.run, *call) for key, outcome in outcomes if not key.plausible for call in outcome.calls]
+        calls = [(key.arm, key.run, *call) for key, outcome in fitted for call in outcome.calls]
+        served = [(key.arm, key.run, *call) for key, outcome in fitted for call in outcome.served]
+        loads = [(key.arm, key.run, *outcome.load) for key, outcome in fitted if outcome.load is not None]
         with self._saying(), self._transaction():
             try:
-                self._insert(runs, calls)
+                self._insert(runs, calls, served, loads)
             except sqlite3.IntegrityError:
                 keys = [key for key, _ in outcomes]
                 self._connection.executemany("DELETE FROM runs WHERE arm = ? AND plausible = ? AND run = ?", keys)
-                fitted = [(key.arm, key.run) for key in keys if not key.plausible]
-                self._connection.executemany("DELETE FROM calls WHERE arm = ? AND run = ?", fitted)
-                self._insert(runs, calls)
+                for table in ("calls", "served", "loads"):
+                    every = [(key.arm, key.run) for key, _ in fitted]
+                    self._connection.executemany(f"DELETE FROM {table} WHERE arm = ? AND run = ?", every)  # noqa: S608
+                self._insert(runs, calls, served, loads)
 
     def done(self) -> set[RunKey]:
         """The runs that are there."""
@@ -127,6 +147,16 @@ class Store:
         """Every call with its arm and run, in canonical order."""
         for arm, run, *figures in self._select(_EVERY_CALL):
             yield arm, run, CallRecord(*figures)
+
+    def served(self) -> Iterator[tuple[int, int, ServedCall]]:
+        """The server's account of every call in real time with its arm and run, in canonical order."""
+        for arm, run, *figures in self._select(_EVERY_SERVED):
+            yield arm, run, ServedCall(*figures)
+
+    def loads(self) -> Iterator[ClientLoad]:
+        """How busy the client was in every run in real time, in canonical order."""
+        for _, _, *figures in self._select(_EVERY_LOAD):
+            yield ClientLoad(*figures)
 
     def call_means(self) -> dict[tuple[int, int], tuple[float, float | None]]:
         """By arm and run: the mean TTFT of its calls in seconds, and of those streamed the mean tokens a second after
@@ -152,9 +182,9 @@ class Store:
         with self._saying():
             yield from self._connection.execute(query)
 
-    def _insert(self, runs: Sequence[tuple[object, ...]], calls: Sequence[tuple[object, ...]]) -> None:
-        self._connection.executemany(_INSERT_RUN, runs)
-        self._connection.executemany(_INSERT_CALL, calls)
+    def _insert(self, *rows: Sequence[tuple[object, ...]]) -> None:
+        for statement, some in zip(_INSERTS, rows, strict=True):
+            self._connection.executemany(statement, some)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -21,20 +21,22 @@ from latlab.harness.targets import Target
 
 __all__ = [
     "Arm",
+    "Pace",
     "Plausible",
     "Settings",
     "Study",
     "StudyError",
     "each_alone_and_all",
     "every_combination",
+    "pace_of",
     "source_files",
     "study_id",
     "words",
 ]
 
 Settings: TypeAlias = Mapping[str, bool | str]
-_WARP_STACK = ("aiohttp", "anthropic", "httpx2")
-"""Installed packages that have a say in warp's figures."""
+_STACK = ("aiohttp", "anthropic", "httpx2")
+"""Installed packages that have a say in the figures of every world but sim."""
 _MOST_FILES = 5000
 _MOST_BYTES = 1 << 26
 _NOT_SOURCE = {"__pycache__", "node_modules", "site-packages", "results", "build", "dist"}
@@ -62,8 +64,18 @@ class Plausible:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How a study in real time is measured: how many times faster than the profile's its time runs, and whether
+    scenarios call through the SDK or by the raw reader (an agent of the user's own always has the SDK)."""
+
+    speed: float
+    sdk: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
-    """Everything that determines a study's figures. `toggles` are those that the user set or varied."""
+    """Everything that determines a study's figures. `toggles` are those that the user set or varied; only a study in
+    real time has a `pace`."""
 
     target: Target
     world: str
@@ -74,6 +86,7 @@ class Study:
     seed: int
     plausible: Plausible | None
     toggles: tuple[str, ...]
+    pace: Pace | None = None
 
 
 def every_combination(fixed: Settings, varied: Mapping[str, tuple[bool | str, ...]]) -> tuple[Arm, ...]:
@@ -112,8 +125,9 @@ def study_id(study: Study) -> str:
         "toggles": sorted(study.toggles),
         "runs": study.runs,
         "seed": study.seed,
-        "stack": [f"{name} {version(name)}" for name in (_WARP_STACK if study.world == "warp" else ())],
+        "stack": [f"{name} {version(name)}" for name in (() if study.world == "sim" else _STACK)],
         "plausible": [study.plausible.profiles, study.plausible.runs] if study.plausible else None,
+        "pace": [study.pace.speed, study.pace.sdk] if study.pace else None,
     }
     _feed(hashed, "plan", json.dumps(plan, sort_keys=True).encode())
     _feed(hashed, "profile", study.profile_bytes)
@@ -196,6 +210,13 @@ def _streams() -> set[tuple[int, int]]:
 def _feed(hashed: blake2b, name: str, content: bytes) -> None:
     hashed.update(f"{name}\x1f{len(content)}\x1f".encode())
     hashed.update(content)
+
+
+def pace_of(study: Study) -> dict[str, float | str]:
+    """What is said of a study in real time wherever its world is named, and nothing of another."""
+    if study.pace is None:
+        return {}
+    return {"speed": study.pace.speed, "client": "sdk" if study.pace.sdk else "raw"}
 
 
 def words(settings: Settings) -> list[str]:

@@ -82,9 +82,9 @@ class AgentTransport(httpx2.AsyncBaseTransport):
         self._seen: dict[str, int] = {}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        if request.method == "POST" and request.url.path == _COUNT:
+        if request.method == "POST" and request.url.path.endswith(_COUNT):
             return await self._inner.handle_async_request(await self._for_our_model(request))
-        if request.method != "POST" or request.url.path != _MESSAGES:
+        if request.method != "POST" or not request.url.path.endswith(_MESSAGES):
             return await self._inner.handle_async_request(request)
         start_us = self._clock.now_us()
         try:

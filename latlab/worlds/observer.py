@@ -32,7 +32,7 @@ class AnswerObserver:
         *lines, self._rest = self._rest.split(b"\n")
         for line in lines:
             if line.startswith(b"data:"):
-                self._see(json.loads(line[5:]), now_us)
+                self.see(json.loads(line[5:]), now_us)
 
     def finish(self, now_us: int) -> None:
         """The answer is over, or its reader gave up; of a body that was cut there is nothing to tell."""
@@ -55,7 +55,8 @@ class AnswerObserver:
             self._usage.get("output_tokens", 0),
         )
 
-    def _see(self, event: dict[str, Any], now_us: int) -> None:
+    def see(self, event: dict[str, Any], now_us: int) -> None:
+        """Take an event of the stream, which whoever else reads it has parsed, as of `now_us`."""
         kind = event["type"]
         if kind == "message_start":
             self._usage = event["message"]["usage"]

@@ -13,6 +13,7 @@ from latlab import LatlabError
 from latlab.client import CallRecord
 from latlab.config import CURRENT_LAB, BenchmarkConfig
 from latlab.lab import Lab
+from latlab.worlds.served import ClientLoad, ServedCall
 from mockllm import MockLLMError
 from mockllm.clock.instants import VirtualTimeError
 from mockllm.core.draws import Draws
@@ -50,13 +51,16 @@ class RunRecord(NamedTuple):
 class Outcome(NamedTuple):
     """A finished run with its calls in the order of their paths, or the one line that says why it failed.
 
-    `hopeless` says that no other run can end either: a deadlock, or no end in virtual time.
+    `hopeless` says that no other run can end either: a deadlock, or no end in virtual time. What the server and the
+    client say of themselves in real time is in `served` and `load`; no other world has any.
     """
 
     run: RunRecord | None
     calls: tuple[CallRecord, ...]
     error: str | None
     hopeless: bool = False
+    served: tuple[ServedCall, ...] = ()
+    load: ClientLoad | None = None
 
 
 class World(Protocol):

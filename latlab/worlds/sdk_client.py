@@ -6,23 +6,22 @@ nothing here knows what the server planned.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anthropic
 from anthropic.types import Message
 
 from latlab.client import Call, Exchange
-from latlab.conversation import Part, Turn
-from latlab.optimizations.cache_control import Placement, mark
+from latlab.worlds.messages import body_of
 from latlab.worlds.transport import WIRE, Wire
 from mockllm.core.clock import Clock
 from mockllm.core.identity import CALL_HEADER
 from mockllm.core.reply import Reply, Script, Text, ToolUse
-from mockllm.core.request import TokenCounter, canonical, write_out
+from mockllm.core.request import TokenCounter, canonical
 from mockllm.core.usage import Usage
 
-__all__ = ["SdkClient"]
+__all__ = ["SdkClient", "is_visible"]
 
 
 class SdkClient:
@@ -34,7 +33,7 @@ class SdkClient:
         model: str,
         clock: Clock,
         counter: TokenCounter,
-        leave_script: Callable[[str, Script], None],
+        leave_script: Callable[[str, Script], Awaitable[None]],
     ) -> None:
         self._sdk = sdk
         self._model = model
@@ -51,12 +50,12 @@ class SdkClient:
             await self._clock.settle((call.path, call.attempt))
 
     async def _exchange(self, call: Call) -> Exchange:
+        await self._leave_script(call.path, call.script)
         start_us = self._clock.now_us()
         wire = Wire()
         WIRE.set(wire)
-        self._leave_script(call.path, call.script)
         headers = {CALL_HEADER: call.path} | ({} if call.reuse_connection else {"connection": "close"})
-        body = self._body(call)
+        body = body_of(call, self._model, self._counter)
         if call.stream:
             message, first_us = await self._stream(body, headers)
         else:
@@ -77,38 +76,12 @@ class SdkClient:
         first_us = None
         async with self._sdk.messages.stream(**body, extra_headers=headers) as stream:
             async for event in stream:
-                if first_us is None and _is_visible(event):
+                if first_us is None and is_visible(event):
                     first_us = self._clock.now_us()
             return await stream.get_final_message(), first_us
 
-    def _body(self, call: Call) -> dict[str, Any]:
-        chat = call.chat
-        body: dict[str, Any] = {
-            "model": self._model,
-            "max_tokens": call.max_tokens,
-            "messages": [self._message(turn) for turn in chat.turns[: call.turns]],
-        }
-        if chat.system:
-            body["system"] = write_out(chat.system, self._counter)
-        if chat.tools:
-            body["tools"] = [tool.definition() for tool in chat.tools]
-        if call.breakpoints or call.automatic_cache:
-            return mark(body, Placement(call.breakpoints, call.automatic_cache))
-        return body
 
-    def _message(self, turn: Turn) -> dict[str, Any]:
-        return {"role": turn.role, "content": [self._block(part) for part in turn.parts]}
-
-    def _block(self, part: Part) -> dict[str, Any]:
-        if isinstance(part, Text):
-            return {"type": "text", "text": write_out(part.content, self._counter)}
-        if isinstance(part, ToolUse):
-            return {"type": "tool_use", "id": part.id, "name": part.name, "input": dict(part.arguments)}
-        text = write_out(part.content, self._counter)
-        return {"type": "tool_result", "tool_use_id": part.use_id, "content": text, "is_error": part.is_error}
-
-
-def _is_visible(event: Any) -> bool:
+def is_visible(event: Any) -> bool:
     """Whether the user sees something of this event: text, or the first byte of a tool call (TTFT's definition)."""
     if event.type == "content_block_start":
         return bool(event.content_block.type == "tool_use")

@@ -22,7 +22,7 @@ from mockllm.core.draws import Draws
 from mockllm.core.identity import Identity
 from mockllm.core.passage import Content, Passage
 from mockllm.core.profile import Profile
-from mockllm.core.reply import Text, ToolUse
+from mockllm.core.reply import Script, Text, ToolUse
 from mockllm.core.request import (
     FIVE_MINUTES_US,
     Block,
@@ -56,9 +56,15 @@ class CallTimeoutError(LatlabError):
 
 
 def run_sim(
-    scenario: Scenario, profile: Profile, config: BenchmarkConfig, draws: Draws, *, seeded: bool = True
+    scenario: Scenario,
+    profile: Profile,
+    config: BenchmarkConfig,
+    draws: Draws,
+    *,
+    seeded: bool = True,
+    scripts: dict[str, Script] | None = None,
 ) -> Outcome:
-    """One run of `scenario` in virtual time, in this process.
+    """One run of `scenario` in virtual time, in this process. The `scripts` of its calls are left there, by path.
 
     `seeded` gives the standard library's `random` the run's own stream, as warp does; a scenario that draws from the
     lab alone needs none, and seeding is dear.
@@ -66,7 +72,8 @@ def run_sim(
     if seeded:
         random.seed(draws.uniforms("random", "")[0])
     loop = SimLoop()  # type: ignore[abstract]  # what asyncio needs without sockets and threads, and no more
-    emulator = Emulator(profile, draws, loop, DefaultSpeaker(draws), warm=config.cache_start == "warm")
+    left = {} if scripts is None else scripts
+    emulator = Emulator(profile, draws, loop, DefaultSpeaker(draws), warm=config.cache_start == "warm", scripts=left)
     client = SimClient(emulator, loop)
     lab = Lab(config, client, loop, draws, emulator.counter, profile.price, profile.max_output_tokens)
 

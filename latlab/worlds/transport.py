@@ -23,11 +23,18 @@ __all__ = ["WIRE", "NamingTransport", "Wire"]
 
 @dataclass(slots=True)
 class Wire:
-    """What the transport saw of one HTTP exchange, in microseconds of the run's clock."""
+    """What the transport saw of one HTTP exchange, in microseconds of the run's clock.
+
+    Where time is real, `first_us` and `end_us` are when the first visible byte and the last of a stream came, and
+    `handed_us` when the SDK handed over what the first held; in virtual time they are one instant, and left out.
+    """
 
     connect_us: int = 0
     opened: bool = False
     headers_us: int = 0
+    first_us: int | None = None
+    end_us: int | None = None
+    handed_us: int | None = None
 
 
 WIRE: ContextVar[Wire] = ContextVar("latlab_wire")

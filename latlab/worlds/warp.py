@@ -7,11 +7,10 @@ or draws at random is given the loop's clock and the run's seed.
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,11 +23,13 @@ from latlab.lab import Lab
 from latlab.worlds.agent_transport import AgentTransport, Traffic
 from latlab.worlds.run import Outcome, Scenario, WorldError, failure, live, record_run
 from latlab.worlds.sdk_client import SdkClient
+from latlab.worlds.sdk_stack import limits_of, sdk_on
 from latlab.worlds.transport import NamingTransport
 from mockllm.clock.client_stack import client_stack_in
 from mockllm.clock.warp_loop import WarpLoop
 from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile
+from mockllm.core.reply import Script
 from mockllm.core.speaker import DefaultSpeaker
 from mockllm.emulator.admission import Emulator
 from mockllm.server.application import build_app, build_runner, runs_of
@@ -38,9 +39,7 @@ __all__ = ["Agent", "run_warp", "run_warp_agent"]
 Agent: TypeAlias = Callable[[anthropic.AsyncAnthropic, BenchmarkConfig], Awaitable[object]]
 
 _ORIGIN = "http://localhost"  # named, never resolved: every connection goes to the run's own socket
-_NO_KEY = "mock"
 _FOREVER_S = 1e6  # the profile alone says when an idle connection ends, and that at the client
-_CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
 
 
 def run_warp(scenario: Scenario, profile: Profile, config: BenchmarkConfig, draws: Draws) -> Outcome:
@@ -48,8 +47,12 @@ def run_warp(scenario: Scenario, profile: Profile, config: BenchmarkConfig, draw
 
     async def run(loop: WarpLoop) -> Outcome:
         emulator = _emulator(profile, config, draws, loop)
-        async with _served(emulator) as transport, _sdk(transport, max_retries=0) as sdk:
-            client = SdkClient(sdk, profile.model, loop, emulator.counter, emulator.scripts.__setitem__)
+
+        async def leave(path: str, script: Script) -> None:
+            emulator.scripts[path] = script
+
+        async with _served(emulator) as transport, sdk_on(transport, _ORIGIN, max_retries=0) as sdk:
+            client = SdkClient(sdk, profile.model, loop, emulator.counter, leave)
             lab = Lab(config, client, loop, draws, emulator.counter, profile.price, profile.max_output_tokens)
             total_us = await live(scenario, lab)
             return record_run(total_us, lab.shown_us, lab.tool_runs, lab.calls)
@@ -71,7 +74,7 @@ def run_warp_agent(
         async with _served(emulator) as transport:
             shaped = {name: getattr(config, name) for name in toggles}
             watched = AgentTransport(transport, loop, shaped, traffic, profile.model)
-            async with _sdk(watched, max_retries=anthropic.DEFAULT_MAX_RETRIES) as sdk:
+            async with sdk_on(watched, _ORIGIN, max_retries=anthropic.DEFAULT_MAX_RETRIES) as sdk:
                 await agent(sdk, config)
                 return record_run(loop.now_us(), traffic.shown_us, traffic.tool_calls, traffic.calls)
 
@@ -120,7 +123,7 @@ async def _served(emulator: Emulator) -> AsyncIterator[NamingTransport]:
                 raise WorldError(
                     f"{folder}: the mock's socket cannot be made there: {error}; set TMPDIR to a short, writable folder"
                 ) from None
-            limits = _limits(emulator.profile)
+            limits = limits_of(emulator.profile)
             inner = httpx2.AsyncHTTPTransport(uds=path, verify=False, limits=limits)  # no TLS here
             loop = asyncio.get_running_loop()
             assert isinstance(loop, WarpLoop)
@@ -128,33 +131,3 @@ async def _served(emulator: Emulator) -> AsyncIterator[NamingTransport]:
                 yield transport
         finally:
             await app.cleanup()
-
-
-def _limits(profile: Profile) -> httpx2.Limits:
-    """The SDK's own limits, but that idle connections expire when the profile says so."""
-    sdk = anthropic.DEFAULT_CONNECTION_LIMITS
-    return httpx2.Limits(
-        max_connections=sdk.max_connections,
-        max_keepalive_connections=sdk.max_keepalive_connections,
-        keepalive_expiry=profile.connection.idle_expiry_s.value,
-    )
-
-
-@asynccontextmanager
-async def _sdk(transport: httpx2.AsyncBaseTransport, max_retries: int) -> AsyncIterator[anthropic.AsyncAnthropic]:
-    http = anthropic.DefaultAsyncHttpxClient(transport=transport, base_url=_ORIGIN)
-    with _without(_CUSTOM_HEADERS):
-        sdk = anthropic.AsyncAnthropic(api_key=_NO_KEY, base_url=_ORIGIN, http_client=http, max_retries=max_retries)
-    async with sdk:
-        yield sdk
-
-
-@contextmanager
-def _without(name: str) -> Iterator[None]:
-    """The environment without `name`, which may hold what no mock should see."""
-    value = os.environ.pop(name, None)
-    try:
-        yield
-    finally:
-        if value is not None:
-            os.environ[name] = value

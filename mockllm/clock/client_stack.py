@@ -6,6 +6,7 @@ They ask no event loop for these, so for as long as a virtual run lasts they are
 from __future__ import annotations
 
 import random
+from asyncio import AbstractEventLoop
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
@@ -16,7 +17,7 @@ from typing import Any
 from mockllm.clock.anyio_threads import anyio_threads_in
 from mockllm.clock.warp_loop import WarpLoop
 
-__all__ = ["client_stack_in"]
+__all__ = ["client_stack_in", "seeded", "the_loops_clock"]
 
 _CLOCKS = (
     ("httpcore2._async.http11", "time"),  # httpx2, and with it the Anthropic SDK
@@ -30,17 +31,22 @@ _CLOCKS = (
 def client_stack_in(loop: WarpLoop, luck: float) -> Iterator[None]:
     """While this lasts, idle connections expire by the clock of `loop`, anyio's threads work in its executor, and
     `random`, from which SDKs draw their backoff, gives the stream that `luck` begins."""
-    with ExitStack() as stack:
-        for module, name in _CLOCKS:
-            if find_spec(module.partition(".")[0]) is not None:
-                stack.enter_context(_the_loops_clock(loop, import_module(module), name))
-        stack.enter_context(anyio_threads_in(loop))
-        stack.enter_context(_seeded(luck))
+    with the_loops_clock(loop), anyio_threads_in(loop), seeded(luck):
         yield
 
 
 @contextmanager
-def _the_loops_clock(loop: WarpLoop, module: Any, name: str) -> Iterator[None]:
+def the_loops_clock(loop: AbstractEventLoop) -> Iterator[None]:
+    """While this lasts, idle connections of the HTTP libraries expire by the clock of `loop`."""
+    with ExitStack() as stack:
+        for module, name in _CLOCKS:
+            if find_spec(module.partition(".")[0]) is not None:
+                stack.enter_context(_clock_in(import_module(module), name, loop))
+        yield
+
+
+@contextmanager
+def _clock_in(module: Any, name: str, loop: AbstractEventLoop) -> Iterator[None]:
     real = getattr(module, name)
     setattr(module, name, loop.time if callable(real) else SimpleNamespace(monotonic=loop.time))
     try:
@@ -50,7 +56,8 @@ def _the_loops_clock(loop: WarpLoop, module: Any, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _seeded(luck: float) -> Iterator[None]:
+def seeded(luck: float) -> Iterator[None]:
+    """While this lasts, `random` gives the stream that `luck` begins."""
     state = random.getstate()
     random.seed(luck)
     try:

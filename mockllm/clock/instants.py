@@ -92,6 +92,10 @@ class RealClock:
         self._origin = loop.time()
         self._per_s = 1e6 * speed
 
+    def restart(self) -> None:
+        """Let time begin now: whoever needs a clock to get ready begins when that is done."""
+        self._origin = self._loop.time()
+
     def now_us(self) -> int:
         return self.us_at(self._loop.time())
 

@@ -106,6 +106,24 @@ def test_serve_says_where_it_is_on_one_line_and_ctrl_c_ends_it_cleanly() -> None
     assert (serving.returncode, out, err) == (0, "", "")
 
 
+def test_a_server_that_ends_with_its_standard_input_does_so_whatever_was_written_to_it() -> None:
+    command = [sys.executable, "-m", "mockllm", "serve", "--port", "0", "--until-stdin-ends"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as serving:
+        assert serving.stdout is not None
+        assert json.loads(serving.stdout.readline())["url"]
+        assert serving.communicate("a line that nobody reads\n", timeout=60) == ("", "")
+    assert serving.returncode == 0
+
+
+def test_a_standard_input_that_never_ends_is_one_line_and_exit_code_2() -> None:
+    command = [sys.executable, "-m", "mockllm", "serve", "--port", "0", "--until-stdin-ends"]
+    with Path(__file__).open() as file:
+        told = subprocess.run(command, cwd=ROOT, stdin=file, capture_output=True, text=True, timeout=60, check=False)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == "mockllm: --until-stdin-ends: standard input is no pipe, so it never ends; give it one\n"
+
+
 def test_serve_over_tls_names_the_authority_and_takes_it_away_again() -> None:
     command = [sys.executable, "-m", "mockllm", "serve", "--port", "0", "--tls", "--log-requests"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as serving:

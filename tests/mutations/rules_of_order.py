@@ -314,8 +314,8 @@ ORDER = (
         "latlab/harness/executors.py",
         (
             (
-                "    with loopback_only():\n        bench = Bench(plan)",
-                "    with contextmanager(lambda: iter([None]))():\n        bench = Bench(plan)",
+                "    with loopback_only(), _server_of(plan) as server:",
+                "    with _server_of(plan) as server:",
             ),
         ),
         "tests/latlab/harness/test_executors.py::test_no_run_reaches_another_host[inline]",
@@ -331,7 +331,7 @@ ORDER = (
         "an SDK that retries by itself",
         "a lab's call would be made twice and recorded once",
         "latlab/worlds/warp.py",
-        (("_sdk(transport, max_retries=0)", "_sdk(transport, max_retries=2)"),),
+        (("sdk_on(transport, _ORIGIN, max_retries=0)", "sdk_on(transport, _ORIGIN, max_retries=2)"),),
         f"{WARP}::test_the_lab_repeats_no_call_behind_its_own_back",
     ),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from latlab.harness.reporter.effects import Effects, scenarios
 from latlab.harness.reporter.labels import arm_name
+from latlab.harness.reporter.real_time import real_time
 from latlab.harness.reporter.rounding import ratio_with_interval
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _QUANTILES = ("p50", "p95", "p99")
 def meanings(summary: Mapping[str, Any]) -> Iterator[str]:
     """Sentences that say how to read the tables; only those that this summary needs."""
     yield from _fastest(summary)
+    yield from real_time(summary)
     yield _uncertainty(summary)
     if summary["comparisons"]:
         yield (

@@ -9,6 +9,7 @@ from latlab.harness.reporter.columns import Column, print_table
 from latlab.harness.reporter.effects import Effects, scenarios
 from latlab.harness.reporter.labels import arm_name, settings, subject, wrapped
 from latlab.harness.reporter.notes import assumptions, failures, meanings
+from latlab.harness.reporter.real_time import pace
 from latlab.harness.reporter.rounding import (
     figure,
     money,
@@ -107,6 +108,7 @@ def _title(summary: Mapping[str, Any]) -> str:
     asked = [
         subject(summary),
         f"{summary['world']} world",
+        *pace(summary),
         f"{summary['runs']} run{'s' * (summary['runs'] != 1)} an arm",
         f"seed {summary['seed']}",
     ]

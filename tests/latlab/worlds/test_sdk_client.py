@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anthropic
@@ -22,6 +23,7 @@ from mockllm.core.identity import CALL_HEADER, Identity
 from mockllm.core.passage import Passage
 from mockllm.core.reply import Reply, Script, Text, ToolUse
 from mockllm.core.usage import Usage
+from mockllm.emulator.admission import Emulator
 
 LOOK = Tool("look", "Looks.", {"type": "object"}, Constant(0.2))
 
@@ -41,6 +43,13 @@ class Tapped(httpx2.AsyncBaseTransport):
         await self.inner.aclose()
 
 
+def leaving(emulator: Emulator) -> Callable[[str, Script], Awaitable[None]]:
+    async def leave(path: str, script: Script) -> None:
+        emulator.scripts[path] = script
+
+    return leave
+
+
 def send(*calls: Call, at_once: bool = False) -> tuple[list[Exchange], list[httpx2.Request], Recorder]:
     """What came of `calls`, what was sent for them, and the emulator that planned the answers."""
 
@@ -52,7 +61,7 @@ def send(*calls: Call, at_once: bool = False) -> tuple[list[Exchange], list[http
         tapped = Tapped(NamingTransport(inner, served.loop, emulator.draws, setup))
         async with httpx2.AsyncClient(transport=tapped, base_url="http://localhost", timeout=None) as http:
             sdk = anthropic.AsyncAnthropic(api_key="k", base_url="http://localhost", max_retries=0, http_client=http)
-            client = SdkClient(sdk, MODEL, served.loop, emulator.counter, emulator.scripts.__setitem__)
+            client = SdkClient(sdk, MODEL, served.loop, emulator.counter, leaving(emulator))
             if at_once:
                 return list(await asyncio.gather(*map(client.send, calls))), tapped.requests, emulator
             return [await client.send(call) for call in calls], tapped.requests, emulator
@@ -118,7 +127,7 @@ def test_usage_is_not_taken_from_the_plan() -> None:
     async def talk(served: Served) -> Exchange:
         async with httpx2.AsyncClient(transport=Lying(), base_url="http://localhost") as http:
             sdk = anthropic.AsyncAnthropic(api_key="k", base_url="http://localhost", http_client=http)
-            client = SdkClient(sdk, MODEL, served.loop, served.emulator.counter, served.emulator.scripts.__setitem__)
+            client = SdkClient(sdk, MODEL, served.loop, served.emulator.counter, leaving(served.emulator))
             return await client.send(call())
 
     exchange = in_warp(talk)
