@@ -6,7 +6,7 @@ from typing import Any
 
 from mockllm.core.profile import Profile
 
-__all__ = ["make_profile", "profile_tables"]
+__all__ = ["AUTOMATIC", "make_profile", "profile_tables"]
 
 _Tables = dict[str, Any]
 
@@ -86,12 +86,30 @@ def make_profile(**overrides: Any) -> Profile:
     A number given for a parameter is taken as exact; a table says more. `None` leaves an optional one out.
     """
     tables = profile_tables()
-    tables["cache"]["eviction_mean_s"] = tables["rules"] = None  # what a file leaves out
+    tables["cache"]["eviction_mean_s"] = tables["rules"] = tables["automatic_cache"] = None  # what a file leaves out
     unplaced = dict(overrides)
     _place(tables, unplaced)
     if unplaced:
         raise TypeError(f"the profile has no field {', '.join(unplaced)}")
     return Profile.model_validate(tables)
+
+
+AUTOMATIC: dict[str, _Tables] = {
+    "steps": {
+        "rule": "steps",
+        "minimum_tokens": _exact(1024),
+        "step_tokens": _exact(128),
+        "life_s": _exact(300),
+    },
+    "breakpoints": {
+        "rule": "breakpoints",
+        "minimum_tokens": _exact(1024),
+        "writes": _exact(4),
+        "lookback": _exact(80),
+        "life_s": _exact(1800),
+    },
+}
+"""Both rules of caching without markers, for `make_profile(automatic_cache=…)`."""
 
 
 def _place(tables: _Tables, unplaced: _Tables) -> None:

@@ -19,6 +19,7 @@ from mockllm.core.distributions import normal_quantile
 from mockllm.core.draws import uniforms
 
 __all__ = [
+    "AutomaticRule",
     "CacheRule",
     "Connection",
     "Decode",
@@ -208,6 +209,30 @@ class CacheRule(_Table):
     eviction_mean_s: Positive | None = None
 
 
+class AutomaticRule(_Table):
+    """Prompt caching that asks for no markers (protocol page: OpenAI, caching), from `minimum_tokens` on.
+
+    `steps`: hits of whole steps of `step_tokens`. `breakpoints`: at most `writes` a request, of which the latest
+    `lookback` are looked at. An entry that nobody uses lives `life_s`.
+    """
+
+    rule: Literal["steps", "breakpoints"]
+    minimum_tokens: NonNegative
+    life_s: Positive
+    step_tokens: Positive | None = None
+    writes: Positive | None = None
+    lookback: Positive | None = None
+
+    @model_validator(mode="after")
+    def _has_its_rule_s_parameters(self) -> AutomaticRule:
+        own = {"steps": ["step_tokens"], "breakpoints": ["writes", "lookback"]}
+        for rule, names in own.items():
+            for name in names:
+                if (getattr(self, name) is not None) != (rule == self.rule):
+                    raise ValueError(f"the rule {self.rule} {'needs' if rule == self.rule else 'has no'} {name}")
+        return self
+
+
 class Tokens(_Table):
     """Token counting: one token for every `characters_per_token` characters begun."""
 
@@ -252,6 +277,7 @@ class Profile(_Table):
     decode: Decode
     connection: Connection
     cache: CacheRule
+    automatic_cache: AutomaticRule | None = None
     tokens: Tokens
     rules: Rules | None = None
     price: tuple[Price, ...] = Field(min_length=1)

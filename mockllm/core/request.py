@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from mockllm.core.identity import Identity
 from mockllm.core.passage import Content, Passage, recognise
@@ -19,6 +19,7 @@ from mockllm.core.profile import Tokens
 __all__ = [
     "FIVE_MINUTES_US",
     "ONE_HOUR_US",
+    "Automatic",
     "Block",
     "Breakpoint",
     "Prefix",
@@ -115,6 +116,21 @@ class Breakpoint:
     ttl_us: int
 
 
+class Automatic(NamedTuple):
+    """What a request says to a cache that asks for no markers (protocol page: OpenAI, caching).
+
+    `ends` are the blocks with which a message of the client's ends and `marks` those after which it wants a breakpoint,
+    both in ascending order; with `implicit` the service places one of its own. A life that is asked for, in
+    microseconds, is a `retention_us` or a `ttl_us`, whichever the model's rule takes.
+    """
+
+    ends: tuple[int, ...] = ()
+    marks: tuple[int, ...] = ()
+    implicit: bool = True
+    retention_us: int | None = None
+    ttl_us: int | None = None
+
+
 class Prefix:
     """The prompt as a growing chain: `hashes[i + 1]` names everything up to block i, `totals[i + 1]` counts it.
 
@@ -168,7 +184,7 @@ class Request:
     `thinking` says how thinking is shown, "" (there is none), "summarized" or "omitted"; `thinking_most` limits it.
     `workspace` names whose cache it is, `cache_key` the provider's routing hint, and `previous_id` the message that a
     client compares its cache with: None where it does not ask, "" where it only will. A default speaker says at least
-    `least_tokens`.
+    `least_tokens`. `automatic` is what it says to a cache that asks for no markers, where its protocol has one.
     `hash_after(i)` and `tokens_through(i)` speak of everything up to and including block number i.
     """
 
@@ -191,6 +207,7 @@ class Request:
     previous_id: str | None = None
     speed: str = "standard"
     least_tokens: int = 0
+    automatic: Automatic | None = None
 
     @property
     def total_tokens(self) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
+from mockllm.core.automatic_cache import AutomaticCache
 from mockllm.core.cache_diagnosis import CacheDiagnosis, MissReason
 from mockllm.core.clock import Clock
 from mockllm.core.draws import Draws
@@ -64,6 +65,7 @@ class Emulator:
     speak: Speaker
     warm: bool = False
     cache: PromptCache = field(init=False)
+    automatic: AutomaticCache | None = field(init=False)
     counter: TokenCounter = field(init=False)
     scripts: dict[str, Script] = field(default_factory=dict)
     service: Service = field(init=False)
@@ -75,6 +77,8 @@ class Emulator:
         self.cache = PromptCache(self.profile.cache, self.draws)
         self.service = service_of(self.profile)
         self.counter = self.service.counter
+        rule = self.profile.automatic_cache
+        self.automatic = AutomaticCache(rule, self.counter) if rule is not None else None
 
     async def pass_limits(self, request: Request) -> None:
         """Count `request` against the limits, where there are any, after everyone with a smaller identity at this
@@ -83,7 +87,10 @@ class Emulator:
             await self.clock.settle(request.identity)
             now_us = self.clock.now_us()
             # Exact already: what is read from the cache does not count, and is known before the answer begins.
-            read = self.cache.read(request, now_us, renew=False).read_tokens
+            if request.automatic is not None:
+                read = self.automatic.meet(request, now_us).use.read_tokens if self.automatic is not None else 0
+            else:
+                read = self.cache.read(request, now_us, renew=False).read_tokens
             self.limits.admit(request.model, request.workspace, request.total_tokens - read, now_us)
 
     async def admit(self, request: Request, script: Script | None = None) -> Answer:
@@ -101,6 +108,12 @@ class Emulator:
         identity = request.identity
         total = uncached = request.total_tokens
         read = write_5m = write_1h = 0
+        meeting = None
+        if request.automatic is not None and self.automatic is not None:
+            if self.warm:
+                self.automatic.begin_warm(request)
+            meeting = self.automatic.meet(request, now_us)
+            read, write_5m, write_1h, uncached = meeting.use
         if request.breakpoints:
             if self.warm:
                 self._warm_up(request)
@@ -119,6 +132,8 @@ class Emulator:
         if request.breakpoints:
             # An entry can be read from the moment the first response begins (protocol: prompt caching, visibility).
             self.cache.write(request, now_us, now_us + timeline.first_us)
+        if meeting is not None and self.automatic is not None:
+            self.automatic.keep(meeting, now_us, now_us + timeline.first_us)
         if self.limits is not None:
             first_us, end_us = now_us + timeline.first_us, now_us + timeline.end_us
             self.limits.produce(request.model, request.workspace, reply.output_tokens, first_us, end_us)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from mockllm.core.identity import Occurrences
 from mockllm.core.profile import Profile
-from mockllm.core.request import Prefix, Request, TokenCounter, scope
+from mockllm.core.request import Automatic, Prefix, Request, TokenCounter, scope
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.call_header import call_path
 from mockllm.protocols.openai_chat_body import ChatBody
@@ -23,10 +23,12 @@ from mockllm.protocols.openai_responses_prompt import (
     render_responses,
     response_schema,
 )
-from mockllm.protocols.openai_schema import read_as
+from mockllm.protocols.openai_schema import CacheOptions, read_as
 from mockllm.protocols.openai_tools import Choice, choose, neutral
 
 __all__ = ["OpenAiReader"]
+
+_LIVES_US = {"30m": 1_800_000_000, "12h": 43_200_000_000, "24h": 86_400_000_000}
 
 
 class _Wanted(NamedTuple):
@@ -44,6 +46,8 @@ class _Wanted(NamedTuple):
     thinks: bool = False
     prewarms: bool = False
     cache_key: str = ""
+    options: CacheOptions | None = None
+    retention: str | None = None
 
 
 @dataclass(slots=True)
@@ -88,6 +92,8 @@ class OpenAiReader:
             least_tokens=least,
             thinks=_thinks(body.reasoning_effort),
             cache_key=body.prompt_cache_key or "",
+            options=body.prompt_cache_options,
+            retention=body.prompt_cache_retention,
         )
         return self._request(wanted, prompt, path, workspace), body
 
@@ -119,6 +125,8 @@ class OpenAiReader:
             thinks=_thinks(body.reasoning.effort if body.reasoning is not None else None),
             prewarms=options is not None and bool(options.prewarm),
             cache_key=body.prompt_cache_key or "",
+            options=body.prompt_cache_options,
+            retention=body.prompt_cache_retention,
         )
         return self._request(wanted, prompt, path, workspace), plain
 
@@ -154,6 +162,7 @@ class OpenAiReader:
             thinking="omitted" if wanted.thinks else "",
             workspace=workspace,
             cache_key=wanted.cache_key,
+            automatic=_automatic(wanted, prompt),
         )
 
     def _limit(self, wanted: _Wanted, prefix: Prefix) -> int:
@@ -206,6 +215,17 @@ def _check_chat(body: ChatBody) -> None:
 def _thinks(effort: str | None) -> bool:
     """Whether the model thinks first. Assumed: only where it is asked to, since the recordings tell no thinking."""
     return effort not in (None, "none", "minimal")
+
+
+def _automatic(wanted: _Wanted, prompt: Prompt) -> Automatic:
+    options = wanted.options
+    return Automatic(
+        ends=tuple(prompt.ends),
+        marks=tuple(prompt.marks),
+        implicit=options is None or options.mode != "explicit",
+        retention_us=_LIVES_US.get(wanted.retention or ""),
+        ttl_us=_LIVES_US.get((options.ttl if options is not None else None) or ""),
+    )
 
 
 def _least(*limits: tuple[str, int | None]) -> tuple[str, int] | None:

@@ -9,7 +9,7 @@ import pytest
 from profiles_for_tests import make_profile
 
 from mockllm.core.identity import CALL_HEADER, Identity, Occurrences
-from mockllm.core.request import Request, TokenCounter
+from mockllm.core.request import Automatic, Request, TokenCounter
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.openai_request import OpenAiReader
 
@@ -166,3 +166,12 @@ def test_a_response_is_refused_for_the_same_reasons() -> None:
         with pytest.raises(ApiError) as caught:
             respond(**fields)
         assert caught.value.status == status
+
+
+def test_what_a_request_says_to_the_cache_is_read() -> None:
+    part = {"type": "text", "text": "Be brief.", "prompt_cache_breakpoint": {"mode": "explicit"}}
+    messages = [{"role": "system", "content": [part]}, *ASKED["messages"]]
+    said = read(messages=messages, prompt_cache_options={"mode": "explicit", "ttl": "30m"}).automatic
+    assert said == Automatic(ends=(0, 1), marks=(0,), implicit=False, ttl_us=1_800_000_000)
+    assert read(prompt_cache_retention="24h").automatic == Automatic(ends=(0,), retention_us=86_400_000_000)
+    assert respond(prompt_cache_options={"ttl": "12h"}).automatic == Automatic(ends=(0,), ttl_us=43_200_000_000)
