@@ -6,9 +6,18 @@ A model that is not listed takes over the values of `OTHERWISE`, and its profile
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mockllm.core.profile import CacheRule, Connection, Decode, Parameter, Price, Profile, Rules, Tokens
+from mockllm.core.profile import (
+    CacheRule,
+    Connection,
+    Decode,
+    Parameter,
+    Price,
+    Profile,
+    Rules,
+    Tokens,
+)
 
 __all__ = ["DATASETS", "OTHERWISE", "Prior", "model_name", "prior_for", "prior_is_known", "prior_of"]
 
@@ -24,6 +33,7 @@ _PROMPT_CACHING = "platform.claude.com, prompt caching (October 2026)"
 _MODEL_PAGES = "model pages and third parties (November 2026): newer models refuse prefill and thinking with a budget"
 _PRICING = "platform.claude.com, pricing (checked November 2026)"
 _CLAUDE_RATES = "third parties' end-to-end figures"
+_OPENAI_CACHING = "developers.openai.com, prompt caching (GPT-5.6 and later)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,27 +79,11 @@ def prior_is_known(name: str) -> bool:
 
 def prior_for(name: str) -> Prior:
     """The prior of the model `name`, or of `OTHERWISE` for one that is not listed."""
-    model = name if name in _MODELS else OTHERWISE
-    tokens_per_s, minimum_tokens, price = _MODELS[model]
-    if model != name:
-        tokens_per_s = _taken_over(tokens_per_s, model)
-    return Prior(
-        provider="anthropic",
-        max_input_tokens=1_000_000,
-        max_output_tokens=128_000,
-        decode=_decode(tokens_per_s),
-        connection=_ANTHROPIC_CONNECTION,
-        cache=CacheRule(
-            minimum_tokens=_published(minimum_tokens, _PROMPT_CACHING),
-            lookback_blocks=_published(20, _PROMPT_CACHING),
-            breakpoints=_published(4, _PROMPT_CACHING),
-        ),
-        tokens=Tokens(
-            characters_per_token=_published(3.5, "the vendor's approximation for English: 3.5 characters a token")
-        ),
-        rules=Rules(source=_MODEL_PAGES, prefill=False, thinking_enabled=False),
-        price=price,
-    )
+    if name in _MODELS:
+        return _MODELS[name]
+    known = _MODELS[OTHERWISE]
+    rate = _taken_over(known.decode.tokens_per_s, OTHERWISE)
+    return replace(known, decode=known.decode.model_copy(update={"tokens_per_s": rate}))
 
 
 def _taken_over(parameter: Parameter, model: str) -> Parameter:
@@ -107,16 +101,25 @@ def _assumed(value: float, interval: tuple[float, float], source: str, reason: s
     return Parameter(value=value, interval=interval, evidence="assumed", source=source, reason=reason)
 
 
-def _decode(tokens_per_s: Parameter) -> Decode:
-    other_models = "ranges over the models that were recorded; this one's chunks were not"
+_OTHER_MODELS = "ranges over the models that were recorded; this one's chunks were not"
+
+
+def _decode(tokens_per_s: Parameter, flush_tokens: Parameter) -> Decode:
     return Decode(
         tokens_per_s=tokens_per_s,
-        rate_cv=_assumed(0.13, (0.07, 0.20), "spread between requests of other recorded models", other_models),
-        flush_tokens=_assumed(9.0, (4.0, 22.0), "text deltas of Claude Sonnet 4", other_models),
-        flush_gap_cv=_assumed(1.0, (0.7, 1.4), "gaps between flushes of other recorded models", other_models),
+        rate_cv=_assumed(0.13, (0.07, 0.20), "spread between requests of other recorded models", _OTHER_MODELS),
+        flush_tokens=flush_tokens,
+        flush_gap_cv=_assumed(1.0, (0.7, 1.4), "gaps between flushes of other recorded models", _OTHER_MODELS),
     )
 
 
+_CLAUDE_FLUSH = _assumed(9.0, (4.0, 22.0), "text deltas of Claude Sonnet 4", _OTHER_MODELS)
+_GPT_FLUSH = _assumed(
+    2.5,
+    (1.0, 9.0),
+    "ScaleVoice/LatencyLab (April 2024): 2-3 tokens a flush at OpenAI",
+    "recorded from models of 2024; from single tokens to the deltas of another provider",
+)
 _SONNET_5_RATE = Parameter(
     value=95.0,
     interval=(76.0, 114.0),
@@ -135,6 +138,13 @@ _HAIKU_5_5_RATE = _assumed(
     (75.0, 200.0),
     f"Claude Haiku 4.5: 110 tokens a second ({_CLAUDE_RATES})",
     "the figure of a predecessor; up to the 200 of Claude 3 Haiku",
+)
+
+_TERRA_RATE = _assumed(
+    90.0,
+    (45.0, 180.0),
+    "GPT-4o: 90 tokens a second (recorded, 2024)",
+    "a model of the same provider's middle class, two generations earlier; from half of it to twice",
 )
 
 _ANTHROPIC_CONNECTION = Connection(
@@ -158,7 +168,28 @@ _ANTHROPIC_CONNECTION = Connection(
 )
 
 
-def _price(up_to_tokens: int, *nusd: int) -> Price:
+_OPENAI_CONNECTION = Connection(
+    setup_s=Parameter(
+        value=0.136,
+        interval=(0.100, 0.290),
+        evidence="published",
+        source="mazamaka/llm-latency-tracker @1a716d1 (October 2026): new connections from us-central, median",
+        n=287,
+        reason="depends on where the client stands: 214 ms from Tokyo, 290 ms from Europe; below 136 ms it is assumed",
+    ),
+    setup_sigma=Parameter(
+        value=0.26,
+        interval=(0.19, 0.43),
+        evidence="published",
+        source="mazamaka/llm-latency-tracker @1a716d1 (October 2026): us-central, from p50 136 ms and p95 207 ms",
+        n=287,
+        reason="from the lowest to the highest of four regions",
+    ),
+    idle_expiry_s=_published(5.0, "the Python SDK's HTTP library: keep-alive connections expire after 5 s"),
+)
+
+
+def _price(up_to_tokens: int, *nusd: int, source: str = _PRICING) -> Price:
     input_nusd, output_nusd, write_5m_nusd, write_1h_nusd, read_nusd = nusd
     return Price(
         up_to_tokens=up_to_tokens,
@@ -167,16 +198,59 @@ def _price(up_to_tokens: int, *nusd: int) -> Price:
         write_5m_nusd=write_5m_nusd,
         write_1h_nusd=write_1h_nusd,
         read_nusd=read_nusd,
-        source=_PRICING,
+        source=source,
     )
 
 
-_MODELS: dict[str, tuple[Parameter, int, tuple[Price, ...]]] = {
-    "claude-sonnet-5": (_SONNET_5_RATE, 1024, (_price(0, 2000, 10000, 2500, 4000, 200),)),
-    "claude-opus-5": (_OPUS_5_RATE, 512, (_price(0, 5000, 25000, 6250, 10000, 500),)),
-    "claude-haiku-5-5": (
+def _anthropic(tokens_per_s: Parameter, minimum_tokens: int, price: tuple[Price, ...]) -> Prior:
+    return Prior(
+        provider="anthropic",
+        max_input_tokens=1_000_000,
+        max_output_tokens=128_000,
+        decode=_decode(tokens_per_s, _CLAUDE_FLUSH),
+        connection=_ANTHROPIC_CONNECTION,
+        cache=CacheRule(
+            minimum_tokens=_published(minimum_tokens, _PROMPT_CACHING),
+            lookback_blocks=_published(20, _PROMPT_CACHING),
+            breakpoints=_published(4, _PROMPT_CACHING),
+        ),
+        tokens=Tokens(
+            characters_per_token=_published(3.5, "the vendor's approximation for English: 3.5 characters a token")
+        ),
+        rules=Rules(source=_MODEL_PAGES, prefill=False, thinking_enabled=False),
+        price=price,
+    )
+
+
+# A write lives for half an hour, whatever marked it, and has one price: the two columns for writes hold the same.
+_TERRA_PRICE = "price cut of 30 July 2026, as resellers quote it; writes at 1.25 times the input"
+_TERRA_LONG_PRICE = f"{_TERRA_PRICE}; above 272,000 tokens twice the input and 1.5 times the output, as GPT-6.1 Terra"
+_TERRA = Prior(
+    provider="openai",
+    max_input_tokens=1_050_000,
+    max_output_tokens=128_000,
+    decode=_decode(_TERRA_RATE, _GPT_FLUSH),
+    connection=_OPENAI_CONNECTION,
+    cache=CacheRule(
+        minimum_tokens=_published(1024, _OPENAI_CACHING),
+        lookback_blocks=_published(80, _OPENAI_CACHING),
+        breakpoints=_published(4, _OPENAI_CACHING),
+    ),
+    tokens=Tokens(characters_per_token=_published(4.0, "the vendor's approximation for English: 4 characters a token")),
+    rules=None,
+    price=(
+        _price(272_000, 2000, 12000, 2500, 2500, 200, source=_TERRA_PRICE),
+        _price(0, 4000, 18000, 5000, 5000, 400, source=_TERRA_LONG_PRICE),
+    ),
+)
+
+_MODELS: dict[str, Prior] = {
+    "claude-sonnet-5": _anthropic(_SONNET_5_RATE, 1024, (_price(0, 2000, 10000, 2500, 4000, 200),)),
+    "claude-opus-5": _anthropic(_OPUS_5_RATE, 512, (_price(0, 5000, 25000, 6250, 10000, 500),)),
+    "claude-haiku-5-5": _anthropic(
         _HAIKU_5_5_RATE,
         512,
         (_price(100_000, 100, 500, 125, 200, 10), _price(0, 500, 2500, 625, 1000, 50)),
     ),
+    "gpt-5.6-terra": _TERRA,
 }

@@ -11,7 +11,8 @@ from mockllm.core.reply import Script
 
 
 def test_the_shipped_profiles_load_under_their_own_names() -> None:
-    assert profiles.shipped() == ("claude-haiku-5-5", "claude-opus-5", "claude-sonnet-5", "flat-200ms-10ms")
+    claude = ("claude-haiku-5-5", "claude-opus-5", "claude-sonnet-5")
+    assert profiles.shipped() == (*claude, "flat-200ms-10ms", "gpt-5.6-terra")
     for name in profiles.shipped():
         profile, content = profiles.load(name)
         assert profile.name == name

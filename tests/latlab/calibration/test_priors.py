@@ -29,6 +29,15 @@ def test_prices_follow_the_published_multipliers(name: str) -> None:
         assert price.output_nusd == price.input_nusd * 5
 
 
+def test_the_prices_of_gpt_5_6_terra_follow_their_rule() -> None:
+    short, long = prior_for("gpt-5.6-terra").price
+    for price in (short, long):
+        assert price.write_5m_nusd * 4 == price.write_1h_nusd * 4 == price.input_nusd * 5
+        assert price.read_nusd * 10 == price.input_nusd
+    assert (short.up_to_tokens, long.up_to_tokens) == (272_000, 0)
+    assert (long.input_nusd, long.output_nusd * 2) == (short.input_nusd * 2, short.output_nusd * 3)
+
+
 def test_a_model_that_nobody_knows_takes_over_another_s() -> None:
     assert not prior_is_known("own-model")
     taken, known = prior_for("own-model"), prior_for("claude-sonnet-5")
