@@ -17,6 +17,7 @@ import aiohttp
 import anthropic
 import httpx
 import httpx2
+import openai
 import pytest
 from profiles_for_tests import make_profile
 
@@ -118,14 +119,19 @@ def test_clients_are_answered_alike() -> None:
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_the_openai_sdk_reaches_the_mock() -> None:
-    openai = pytest.importorskip("openai")
-
-    async def models(base_url: str) -> Any:
+def test_a_stream_of_the_openai_sdk_comes_when_it_is_planned() -> None:
+    async def chat(base_url: str) -> Any:
         async with openai.AsyncOpenAI(base_url=f"{base_url}/v1", api_key="x") as client:
-            return [model.id async for model in await client.models.list()], now()
+            stream = await client.chat.completions.create(
+                model="gpt-5.5", messages=[{"role": "user", "content": "Is it late?"}], stream=True
+            )
+            return [(chunk.id, now()) async for chunk in stream]
 
-    assert spoken(models) == (["test-model"], 0.0)
+    with VirtualMock(make_profile()) as mock:
+        seen = mock.run(chat(mock.base_url))
+        (asked,) = mock.requests
+    assert (seen[0][1], seen[-1][1]) == (asked.planned_ttft_s, asked.planned_total_s)
+    assert seen == spoken(chat)
 
 
 @pytest.mark.parametrize(
