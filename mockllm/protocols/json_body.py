@@ -17,7 +17,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 def read_object(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`. Raises `ApiError` 400 for anything else."""
     try:
-        plain = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
+        plain = _decode(raw.decode(json.detect_encoding(raw)))
     except (ValueError, RecursionError) as error:
         # UnicodeDecodeError and JSONDecodeError are both ValueErrors.
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
@@ -46,3 +46,6 @@ def _finite(text: str) -> float:
     if isinf(number):
         raise ValueError(f"{text[:40]} is too large a number")
     return number
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from math import ceil
 
 from mockllm.core.limits import RateLimitedError, Standing, Standings
 from mockllm.protocols.anthropic_errors import ApiError
@@ -10,6 +12,11 @@ from mockllm.protocols.anthropic_errors import ApiError
 __all__ = ["anthropic_limits", "openai_limits", "too_many"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAMES = [
+    tuple([f"anthropic-ratelimit-{what}-{told}" for told in ("limit", "remaining", "reset")])
+    for what in ("requests", "tokens", "input-tokens", "output-tokens")
+]
+_STEPS = (1, 1000, 1000, 1000)
 
 
 def anthropic_limits(standings: Standings, now_s: float) -> dict[str, str]:
@@ -17,15 +24,12 @@ def anthropic_limits(standings: Standings, now_s: float) -> dict[str, str]:
     more restrictive of input and output."""
     tightest = min(standings.input_tokens, standings.output_tokens, key=_share_left)
     told: dict[str, str] = {}
-    for name, standing, step in (
-        ("requests", standings.requests, 1),
-        ("tokens", tightest, 1000),
-        ("input-tokens", standings.input_tokens, 1000),
-        ("output-tokens", standings.output_tokens, 1000),
+    for (limit, remaining, reset), standing, step in zip(
+        _NAMES, (standings.requests, tightest, standings.input_tokens, standings.output_tokens), _STEPS, strict=True
     ):
-        told[f"anthropic-ratelimit-{name}-limit"] = str(standing.limit)
-        told[f"anthropic-ratelimit-{name}-remaining"] = str(_rounded(standing.remaining, step, standing.limit))
-        told[f"anthropic-ratelimit-{name}-reset"] = _date(now_s + standing.full_in_us / 1e6)
+        told[limit] = str(standing.limit)
+        told[remaining] = str(min(standing.limit, (standing.remaining + step // 2) // step * step))
+        told[reset] = _date(ceil(now_s + standing.full_in_us / 1e6))
     return told
 
 
@@ -53,13 +57,9 @@ def _share_left(standing: Standing) -> float:
     return standing.remaining / standing.limit
 
 
-def _rounded(tokens: int, step: int, limit: int) -> int:
-    return min(limit, (tokens + step // 2) // step * step)
-
-
-def _date(at_s: float) -> str:
-    whole = _EPOCH + timedelta(seconds=-(-at_s // 1))
-    return whole.strftime("%Y-%m-%dT%H:%M:%SZ")
+@lru_cache(maxsize=64)  # every answer has four, and they are of the next few seconds
+def _date(at_s: int) -> str:
+    return (_EPOCH + timedelta(seconds=at_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _duration(us: int) -> str:
