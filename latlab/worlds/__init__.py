@@ -1,1 +1,2 @@
-"""The worlds: the same coroutine over the emulator in process (sim) or the real SDK and server (warp)."""
+"""The worlds: one coroutine over the emulator in process (sim), the real SDK and server in virtual time (warp), or a
+server in a process of its own and real time (wire)."""

@@ -545,3 +545,25 @@ def test_help_loads_nothing_heavy() -> None:
         [sys.executable, "-c", program], env=environment(), cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert not {"numpy", "scipy", "matplotlib", "anthropic", "aiohttp", "simpy", "pydantic"} & set(done.stderr.split())
+
+
+@pytest.mark.parametrize("client", ["raw", "sdk"])
+def test_a_study_in_real_time_says_its_speed_its_lateness_and_that_it_was_planned_as_in_sim(
+    tmp_path: Path, profile: Path, client: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("run", scenario_file(tmp_path / "mine"), "--profile", profile, "--world", "wire", "--speed", "50")
+    asked += ("--client", client, "--set", "streaming=true", "--runs", "2", "--out", tmp_path / "out")
+    planned = json.loads(call(capsys, *asked, "--json", "--dry-run").out)
+    assert (planned["world"], planned["speed"], planned["client"]) == ("wire", 50.0, client)
+    printed = json.loads(call(capsys, *asked, "--json").out)
+    assert printed["study"] == planned["study"]
+    assert (printed["speed"], printed["client"], printed["arms"][0]["n"]) == (50.0, client, 2)
+    assert printed["wire"]["plan"] == {"calls": 4, "equal": 4, "different": []}
+    assert (printed["wire"]["sdk_adds_s"] is not None) is (client == "sdk")
+    manifest = json.loads((Path(printed["path"]) / "manifest.json").read_text())
+    assert (manifest["speed"], manifest["client"]) == (50.0, client)
+    report = " ".join(call(capsys, *asked).out.split())  # finished, so nothing is run again
+    assert printed["digest"] in report
+    assert "wire world · 50 times as fast" in report
+    assert "Sped up: time ran 50 times as fast" in report
+    assert "Plan: all 4 calls were planned as in sim" in report

@@ -18,7 +18,7 @@ from latlab.declaration import configure
 from latlab.harness import executors
 from latlab.harness.executors import Batch, Executor, Plan, inline, processes
 from latlab.harness.store import RunKey
-from latlab.harness.study import StudyError
+from latlab.harness.study import Pace, StudyError
 from latlab.worlds.run import Outcome
 from mockllm.core.profile import ProfileError
 
@@ -39,6 +39,7 @@ def _path_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_plan(folder: Path, body: str | None = None, world: str = "sim") -> Plan:
+    folder.mkdir(exist_ok=True)
     profile = write_profile(folder / "p.toml").read_bytes()
     configs = tuple([configure({"streaming": streaming}) for streaming in (False, True)])
     return Plan(str(scenario_file(folder / "mine", body)), world, "p.toml", profile, configs, 7, ("streaming",))
@@ -205,3 +206,64 @@ def test_a_plan_whose_profile_is_broken_is_refused_before_any_run(tmp_path: Path
     broken = replace(plan, profile_bytes=b"name = 1")
     with pytest.raises(ProfileError):
         next(inline(broken, BATCHES))
+
+
+def servers_of(seed: int) -> list[int]:
+    """The mocks of that seed which run on this machine."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it has just ended, or is no process
+            continue
+        if b"mockllm" in words and b"--seed" in words and words[words.index(b"--seed") + 1] == str(seed).encode():
+            found.append(int(folder.name))
+    return found
+
+
+def in_real_time(folder: Path, seed: int, body: str | None = None) -> Plan:
+    return replace(a_plan(folder, body, world="wire"), seed=seed, pace=Pace(200.0, sdk=False))
+
+
+def test_runs_in_real_time_have_one_mock_which_ends_with_them(tmp_path: Path) -> None:
+    seed = 10_000_019 + os.getpid()
+    portions = inline(in_real_time(tmp_path, seed), [Batch(0, 0, (0, 1)), Batch(1, 0, (0,))])
+    first = next(portions)
+    assert len(servers_of(seed)) == 1
+    rest = list(portions)
+    assert not servers_of(seed)
+    outcomes = [outcome for portion in (first, *rest) for _, outcome in portion]
+    assert [outcome.error for outcome in outcomes] == [None] * 3
+    assert [len(outcome.served) for outcome in outcomes] == [2, 2, 2]
+
+
+def test_the_mock_ends_where_a_study_is_closed_early_or_interrupted(tmp_path: Path) -> None:
+    seed = 20_000_003 + os.getpid()
+    portions = inline(in_real_time(tmp_path, seed), [Batch(0, 0, (0, 1))])
+    next(portions)
+    portions.close()
+    assert not servers_of(seed)
+    body = "import os, signal\nif lab.now_us(): os.kill(os.getpid(), signal.SIGINT)"
+    with pytest.raises(KeyboardInterrupt):
+        list(inline(in_real_time(tmp_path / "other", seed, body), [Batch(0, 0, (0, 1))]))
+    assert not servers_of(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_no_mock_is_left_however_its_study_ends(tmp_path: Path, stop: signal.Signals) -> None:
+    seed = 30_000_001 + os.getpid() + stop
+    file = scenario_file(tmp_path / "mine", "await asyncio.sleep(1000)")
+    command = [sys.executable, "-m", "latlab", "run", str(file), "--world", "wire", "--seed", str(seed)]
+    deadline = time.monotonic() + 120
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True) as parent:
+        while not servers_of(seed) and time.monotonic() < deadline:
+            time.sleep(0.02)  # between two looks
+        assert servers_of(seed)
+        parent.send_signal(stop)
+        _, said = parent.communicate()
+    while servers_of(seed) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not servers_of(seed)
+    assert parent.returncode == (130 if stop is signal.SIGINT else -stop)
+    assert len(said.splitlines()) == (stop is signal.SIGINT)

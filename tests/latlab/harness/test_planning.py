@@ -14,7 +14,7 @@ from latlab.__main__ import app
 from latlab.declaration import as_settings
 from latlab.harness import shell
 from latlab.harness.planning import Asked, command_of, plan_demo, plan_study
-from latlab.harness.study import StudyError, study_id
+from latlab.harness.study import Pace, StudyError, pace_of, study_id
 from mockllm import MockLLMError
 
 AGENT = str(ROOT / "examples" / "own_agent.py")
@@ -50,7 +50,12 @@ def refusal(target: str = "simple_qa", **asked: Any) -> str:
         ({"varied": ["streaming=false,true"], "fixed": ["streaming=true"]}, "streaming: is both set and varied"),
         ({"varied": ["cache_start=cold,warm"]}, "cache_start: is a condition of the whole study"),
         ({"world": "wrap"}, "--world wrap: no such world; did you mean warp?"),
-        ({"world": "mars-x"}, "--world mars-x: no such world; there are sim, warp"),
+        ({"world": "mars-x"}, "--world mars-x: no such world; there are sim, warp, wire"),
+        ({"speed": 20.0}, "--speed 20.0: is for real time; add --world wire"),
+        ({"world": "warp", "client": "sdk"}, "--client sdk: is for real time; add --world wire"),
+        ({"world": "wire", "client": "curl"}, "--client curl: no such client; there are raw, sdk"),
+        ({"world": "wire", "executor": "processes"}, "runs in real time would disturb one another"),
+        ({"target": AGENT, "world": "wire", "client": "raw"}, "an agent of your own uses the SDK"),
         ({"profile": "claude-sonet-5"}, "did you mean claude-sonnet-5"),
         ({"profile": "no/such.toml"}, "no/such.toml: no such profile"),
         ({"target": "tool_agnet"}, "tool_agnet: no such scenario or benchmark; did you mean tool_agent?"),
@@ -94,6 +99,23 @@ def test_a_scenario_runs_in_sim_400_times_and_an_agent_in_warp_6_times() -> None
     scenario, agent = plan_study(Asked("simple_qa")), plan_study(Asked(AGENT))
     assert (scenario.world, scenario.runs) == ("sim", 400)
     assert (agent.world, agent.runs) == ("warp", 6)
+
+
+def test_a_study_in_real_time_has_a_pace_which_is_part_of_what_it_is() -> None:
+    studies = [
+        plan_study(Asked("simple_qa", world="wire", **asked))
+        for asked in ({}, {"speed": 20.0}, {"client": "sdk"})  # type: ignore[arg-type]
+    ]
+    assert [study.pace for study in studies] == [Pace(1.0, sdk=False), Pace(20.0, sdk=False), Pace(1.0, sdk=True)]
+    assert [pace_of(study) for study in studies[1:]] == [
+        {"speed": 20.0, "client": "raw"},
+        {"speed": 1.0, "client": "sdk"},
+    ]
+    assert len({study_id(study) for study in studies}) == 3
+    assert studies[0].runs == 3
+    assert plan_study(Asked(AGENT, world="wire")).pace == Pace(1.0, sdk=True)
+    assert plan_study(Asked("simple_qa", world="warp")).pace is None
+    assert pace_of(plan_study(Asked("simple_qa"))) == {}
 
 
 def test_plausible_profiles_are_drawn_where_arms_are_compared_in_sim_and_nowhere_else() -> None:
@@ -193,9 +215,11 @@ def reproduced(command: str, monkeypatch: pytest.MonkeyPatch) -> Asked:
         Asked("simple_qa"),
         Asked("simple_qa", seed=9, runs=7, fixed=["cache_start=warm"], varied=["streaming=off,on"], out="my results"),
         Asked("caching", world="warp", profile="claude-opus-5"),
+        Asked("caching", world="wire", speed=20.0, client="sdk"),
+        Asked(AGENT, world="wire", speed=0.5),
         Asked(AGENT, fixed=["streaming=true", "connection_reuse=false"], varied=["cache_control=off,auto"]),
     ],
-    ids=["plain", "much", "benchmark", "agent"],
+    ids=["plain", "much", "benchmark", "wire", "agent in wire", "agent"],
 )
 def test_the_command_that_reproduces_a_study_asks_for_the_same_study(
     asked: Asked, monkeypatch: pytest.MonkeyPatch

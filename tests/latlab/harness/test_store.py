@@ -17,6 +17,7 @@ from studies_for_tests import environment
 from latlab.client import CallRecord
 from latlab.harness.store import RunKey, Store, StoreError
 from latlab.worlds.run import Outcome, RunRecord
+from latlab.worlds.served import ClientLoad, ServedCall
 
 WHAT = "a scenario and its arms"
 IN_MEMORY = Path(":memory:")
@@ -27,8 +28,15 @@ call_names = st.tuples(st.sampled_from(["main/turn-0", "main/turn-1", "other/tur
 calls = st.lists(call_names, unique=True).flatmap(
     lambda names: st.tuples(*[st.builds(CallRecord, *map(st.just, name), *[figures] * 13) for name in names])
 )
-finished = st.builds(Outcome, records, calls, st.none())
-failed = st.builds(Outcome, st.none(), st.just(()), st.text(min_size=1, max_size=30))
+servings = st.lists(call_names, unique=True).flatmap(
+    lambda names: st.tuples(
+        *[st.builds(ServedCall, *map(st.just, name), *[figures] * 11, st.none() | figures) for name in names]
+    )
+)
+loads = st.builds(ClientLoad, figures, figures, st.floats(0, 100))
+never = st.just(False)
+finished = st.builds(Outcome, records, calls, st.none(), never, servings, st.none() | loads)
+failed = st.builds(Outcome, st.none(), st.just(()), st.text(min_size=1, max_size=30), never, st.just(()), st.none())
 studies = st.dictionaries(keys, finished | failed, max_size=8)
 
 
@@ -52,6 +60,8 @@ def test_any_order_and_any_portions_of_the_same_outcomes_leave_the_same_content(
     try:
         assert list(pieces.runs()) == list(whole.runs())
         assert list(pieces.calls()) == list(whole.calls())
+        assert list(pieces.served()) == list(whole.served())
+        assert list(pieces.loads()) == list(whole.loads())
         assert pieces.digest(WHAT) == whole.digest(WHAT)
     finally:
         whole.close()
@@ -68,6 +78,7 @@ def test_what_was_added_is_read_back_from_the_file(study: dict[RunKey, Outcome])
         store.close()
         store = Store(path)
         done, runs, calls = store.done(), list(store.runs()), list(store.calls())
+        served, loads = list(store.served()), list(store.loads())
         store.close()
     assert done == set(study)
     assert {run.key: (run.error, run.figures) for run in runs} == {
@@ -75,6 +86,10 @@ def test_what_was_added_is_read_back_from_the_file(study: dict[RunKey, Outcome])
     }
     kept = [(key.arm, key.run, call) for key, one in study.items() if not key.plausible for call in one.calls]
     assert calls == sorted(kept)
+    fitted = {key: one for key, one in sorted(study.items()) if not key.plausible}
+    accounts = [(key.arm, key.run, call) for key, one in fitted.items() for call in one.served]
+    assert served == sorted(accounts, key=lambda one: (*one[:2], *one[2][:2]))
+    assert loads == [one.load for one in fitted.values() if one.load is not None]
 
 
 @given(st.dictionaries(keys, finished, min_size=1, max_size=6), st.data())
@@ -91,6 +106,21 @@ def test_the_digest_changes_with_any_figure(study: dict[RunKey, Outcome], data: 
         assert store.digest(WHAT) != before
     finally:
         store.close()
+
+
+def test_what_a_server_and_a_client_say_of_themselves_is_kept_beside_the_figures_and_replaced_with_them() -> None:
+    store = Store(IN_MEMORY)
+    served = ServedCall("main/turn-0", 0, 1, 5, 10, 20, 10, 0, 0, 0, 5, 1, 2, None)
+    key = RunKey(0, 0, 0)
+    store.add([(key, outcome())])
+    before = store.digest(WHAT)
+    store.add([(key, outcome()._replace(served=(served,), load=ClientLoad(90, 2000, 0.25)))])
+    assert store.digest(WHAT) == before
+    other = served._replace(path="main/turn-1", sdk_us=700)
+    store.add([(key, outcome()._replace(served=(other,), load=ClientLoad(91, 2000, 0.5)))])
+    assert list(store.served()) == [(0, 0, other)]
+    assert list(store.loads()) == [ClientLoad(91, 2000, 0.5)]
+    store.close()
 
 
 @pytest.mark.parametrize("table", ["runs", "calls"])

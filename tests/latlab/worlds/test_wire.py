@@ -16,7 +16,6 @@ import pytest
 from profiles_for_tests import make_profile, profile_tables
 from studies_for_tests import write_profile
 
-import latlab.worlds.mock_process
 from latlab import Lab, Script, Tool
 from latlab.config import BenchmarkConfig
 from latlab.harness.loopback import loopback_only
@@ -231,35 +230,7 @@ def test_an_agent_is_answered_as_in_warp_and_left_as_it_is(server: MockProcess, 
     assert anthropic.AsyncStream.__stream__.__module__ == "anthropic._streaming"
 
 
-# The process
-
-
-@pytest.fixture(scope="module")
-def sonnet() -> bytes:
-    return load("claude-sonnet-5")[1]
-
-
-def test_the_mock_ends_with_the_block_that_started_it_whatever_happens_there(sonnet: bytes) -> None:
-    processes: list[MockProcess] = []
-
-    def fail() -> None:
-        with mock_process(sonnet, 1, 1.0) as process:
-            assert not process.has_ended
-            processes.append(process)
-            raise LookupError
-
-    with pytest.raises(LookupError):
-        fail()
-    assert processes[0].has_ended
-
-
-def test_a_mock_that_does_not_come_up_says_why() -> None:
-    with pytest.raises(WorldError, match=r"^the mock did not come up: mockllm: .*line 1") as error:
-        mock_process(b"no = \n", 1, 1.0).__enter__()
-    assert "\n" not in str(error.value)
-
-
-def test_a_mock_that_is_gone_is_a_fault_of_the_machine(sonnet: bytes) -> None:
+def test_a_mock_that_is_gone_is_a_fault_of_the_machine() -> None:
     async def killer(lab: Lab) -> None:
         if lab.now_us():  # in the rehearsal it is 0
             process.child.kill()
@@ -268,15 +239,11 @@ def test_a_mock_that_is_gone_is_a_fault_of_the_machine(sonnet: bytes) -> None:
         chat.user("Hello")
         await lab.complete(chat, expect=Script(5))
 
-    with mock_process(sonnet, 1, SPEED) as process, pytest.raises(WorldError, match="has ended by itself"):
+    with (
+        mock_process(load("claude-sonnet-5")[1], 1, SPEED) as process,
+        pytest.raises(WorldError, match="has ended by itself"),
+    ):
         wired(process, killer)
-
-
-def test_a_mock_that_does_not_end_when_it_is_told_to_is_killed(monkeypatch: pytest.MonkeyPatch, sonnet: bytes) -> None:
-    monkeypatch.setattr(latlab.worlds.mock_process, "_PATIENCE_S", 0.0)
-    with mock_process(sonnet, 1, 1.0) as process:
-        pass
-    assert process.has_ended
 
 
 def test_a_tool_sleeps_its_latency_in_the_profile_s_time(server: MockProcess) -> None:
