@@ -46,10 +46,11 @@ def fitted_profile(fit: Fit, model: TtftModel, recording: Recording, training: R
             "summary": _summary(recording),
             "max_input_tokens": prior.max_input_tokens,
             "max_output_tokens": prior.max_output_tokens,
-            "ttft": _ttft(fitted, recording),
+            "ttft": _ttft(fitted, recording, prior),
             "decode": prior.decode,
             "connection": prior.connection,
             "cache": prior.cache,
+            "automatic_cache": prior.automatic_cache,
             "tokens": prior.tokens,
             "rules": prior.rules,
             "price": prior.price,
@@ -102,7 +103,7 @@ class _Fitted:
         return min(low, value), max(high, value)
 
 
-def _ttft(fitted: _Fitted, recording: Recording) -> Ttft:
+def _ttft(fitted: _Fitted, recording: Recording, prior: Prior) -> Ttft:
     return Ttft(
         intercept_s=_intercept(fitted, recording),
         uncached_s_per_1k=fitted.measured("uncached_s_per_1k"),
@@ -110,6 +111,7 @@ def _ttft(fitted: _Fitted, recording: Recording) -> Ttft:
         cached_s_per_1k=_cached(fitted),
         residual=_residual(fitted),
         spike=_spike(fitted) if fitted.form.spikes else None,
+        headers_lead_s=prior.headers_lead_s,
     )
 
 

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 
 from mockllm.core.profile import (
+    AutomaticRule,
     CacheRule,
     Connection,
     Decode,
@@ -49,6 +50,8 @@ class Prior:
     tokens: Tokens
     rules: Rules | None
     price: tuple[Price, ...]
+    automatic_cache: AutomaticRule | None = None
+    headers_lead_s: Parameter | None = None
 
 
 def model_name(recorded: str) -> str:
@@ -69,6 +72,8 @@ def prior_of(profile: Profile) -> Prior:
         profile.tokens,
         profile.rules,
         profile.price,
+        profile.automatic_cache,
+        profile.ttft.headers_lead_s,
     )
 
 
@@ -241,6 +246,24 @@ _TERRA = Prior(
     price=(
         _price(272_000, 2000, 12000, 2500, 2500, 200, source=_TERRA_PRICE),
         _price(0, 4000, 18000, 5000, 5000, 400, source=_TERRA_LONG_PRICE),
+    ),
+    automatic_cache=AutomaticRule(
+        rule="breakpoints",
+        minimum_tokens=_published(1024, _OPENAI_CACHING),
+        writes=_published(4, _OPENAI_CACHING),
+        lookback=_published(80, _OPENAI_CACHING),
+        life_s=_assumed(
+            1800.0,
+            (1800.0, 3600.0),
+            _OPENAI_CACHING,
+            "half an hour is the least that is promised; the service may keep entries for longer",
+        ),
+    ),
+    headers_lead_s=_assumed(
+        1.0,
+        (0.4, 2.0),
+        "other recorded models of OpenAI: headers 0.4-2 s before the first text",
+        "the range over what was recorded; this model's headers were not",
     ),
 )
 

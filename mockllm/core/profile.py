@@ -164,7 +164,8 @@ class Spike(_Table):
 class Ttft(_Table):
     """Time to first token: (intercept + uncached and cached prompt terms) x residual + spike.
 
-    The prompt terms are seconds per thousand tokens; `uncached_s_per_1k2` multiplies the square of the thousands.
+    The prompt terms are seconds per thousand tokens; `uncached_s_per_1k2` multiplies the square of the thousands. With
+    `headers_lead_s` a stream's headers are sent so long before its first token, and else together with it.
     """
 
     intercept_s: Parameter
@@ -173,6 +174,7 @@ class Ttft(_Table):
     cached_s_per_1k: Parameter
     residual: Residual
     spike: Spike | None = None
+    headers_lead_s: NonNegative | None = None
 
 
 class Decode(_Table):

@@ -41,8 +41,7 @@ class Flush(NamedTuple):
 
 
 class Timeline(NamedTuple):
-    """Offsets from admission: headers and first token at `first_us`, the last at `end_us` (Anthropic sends its headers
-    together with the first event: recordings page)."""
+    """Offsets from admission: the first token at `first_us`, the last at `end_us`."""
 
     first_us: int
     end_us: int
@@ -65,6 +64,7 @@ class Service:
         "_tokens_per_s",
         "_uncached",
         "counter",
+        "headers_lead_us",
         "idle_expiry_s",
         "setup",
     )
@@ -74,6 +74,8 @@ class Service:
         self.counter = TokenCounter(profile.tokens)
         self.setup = SetupCost(profile.connection)
         self.idle_expiry_s = profile.connection.idle_expiry_s.value
+        # Anthropic sends its headers together with the first event, OpenAI 0.4-2 s before it (recordings page).
+        self.headers_lead_us = microseconds(ttft.headers_lead_s.value) if ttft.headers_lead_s is not None else 0
         self._intercept = ttft.intercept_s.value
         self._uncached = ttft.uncached_s_per_1k.value / 1e3
         self._square = ttft.uncached_s_per_1k2.value / 1e6 if ttft.uncached_s_per_1k2 else 0.0
@@ -108,6 +110,11 @@ class Service:
             per_s = self._tokens_per_s * exp(self._rate_sigma * normal_quantile(rate))
             decode_us = microseconds((output_tokens - 1) / per_s)
         return Timeline(first_us, first_us + decode_us, output_tokens)
+
+    def headers_us(self, timeline: Timeline) -> int:
+        """When the headers of a stream are sent: the profile's lead before its first token, but not before it was
+        admitted."""
+        return max(0, timeline.first_us - self.headers_lead_us)
 
     def flushes(self, timeline: Timeline, draws: Draws, identity: Identity) -> list[Flush]:
         """The flushes of `timeline`: the first token alone, then sizes and gaps of their own, the last at its end."""

@@ -55,17 +55,24 @@ async def send(
     deliveries: Deliveries,
     entry: Entry,
     last_words: bytes,
+    headers_us: int | None = None,
 ) -> web.StreamResponse:
-    """Send `spoiled` through `response`, whose headers go with the first bytes; what was sent when goes into `entry`.
+    """Send `spoiled` through `response`, whose headers go at `headers_us`, or with the first bytes; what was sent when
+    goes into `entry`, where what comes before the first token does not count as the first.
 
     `last_words` end the answer where the server stops in its middle. A client that is gone ends it quietly.
     """
+    planned_us = entry.plan.timeline.first_us if entry.plan is not None and entry.fault is None else 0
     try:
         try:
+            if headers_us is not None:
+                await deliveries.until(clock, admitted_us + headers_us)
+                await response.prepare(http)
             for at_us, data in spoiled.writes:
                 await deliveries.until(clock, admitted_us + at_us)
-                if not response.prepared:
+                if entry.first_us is None and at_us >= planned_us:
                     entry.first_us = clock.now_us()
+                if not response.prepared:
                     await response.prepare(http)
                 await response.write(data)
         except StoppingError:

@@ -86,8 +86,8 @@ def _read_responses(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
         return openai_responses_reply.response(answer.reply, answer.usage, asked, counter)
 
     def events(answer: Answer, flushes: list[Flush]) -> Writes:
-        first_us, end_us = answer.timeline.first_us, answer.timeline.end_us
-        return openai_responses_reply.stream(answer.reply, answer.usage, asked, flushes, first_us, end_us, counter)
+        begun_us, end_us = run.emulator.service.headers_us(answer.timeline), answer.timeline.end_us
+        return openai_responses_reply.stream(answer.reply, answer.usage, asked, flushes, begun_us, end_us, counter)
 
     return Asked(request, whole, events, _timed(request.stream))
 

@@ -214,10 +214,12 @@ async def _in_parts(
     """A stream, or a whole answer that a fault takes apart."""
     emulator, timeline = run.emulator, answer.timeline
     response = web.StreamResponse(headers=headers)
-    last_words = b""
+    last_words, headers_us = b"", None
     if asked.request.stream:
         spoiled = Spoiled(asked.events(answer, emulator.flushes(answer)))
         last_words = endpoint.failed(_STOPPING)
+        if emulator.service.headers_lead_us and (rule is None or rule.kind != "slow_start"):
+            headers_us = emulator.service.headers_us(timeline)
         if rule is not None:
             spoiled = spoil(rule, list(spoiled.writes), endpoint.failed(ApiError(529, "Overloaded")))
         response.content_type, response.charset = "text/event-stream", "utf-8"
@@ -233,7 +235,7 @@ async def _in_parts(
     if rule is not None and rule.kind == "wrong_content_type":
         response.content_type, response.charset = "text/html", "utf-8"
     return await send(
-        http, response, spoiled, emulator.clock, answer.admitted_us, service.deliveries, entry, last_words
+        http, response, spoiled, emulator.clock, answer.admitted_us, service.deliveries, entry, last_words, headers_us
     )
 
 

@@ -47,7 +47,15 @@ def test_a_model_that_nobody_knows_takes_over_another_s() -> None:
     assert rate.reason == "claude-sonnet-5's; nothing is known of this model"
 
 
-@pytest.mark.parametrize("name", profiles.shipped())
+@pytest.mark.parametrize("name", [name for name in profiles.shipped() if not name.startswith("flat-")])
 def test_shipped_profiles_hold_their_priors(name: str) -> None:
     assert prior_is_known(name)
     assert prior_of(profiles.load(name)[0]) == prior_for(name)
+
+
+def test_a_model_of_openai_s_brings_its_rule_for_caching_without_markers_and_its_early_headers() -> None:
+    prior = prior_for(model_name("GPT-5.6 Terra"))
+    assert prior.automatic_cache is not None
+    assert prior.automatic_cache.rule == "breakpoints"
+    assert prior.headers_lead_s is not None
+    assert prior.headers_lead_s.evidence == "assumed"

@@ -189,3 +189,12 @@ def test_a_timeline_is_the_one_written_down() -> None:
         (1222774, 1),
         (1245476, 1),
     ]
+
+
+@given(DRAWS, IDENTITIES, PROMPTS)
+def test_headers_come_with_the_first_token_or_by_the_profile_s_lead_before_it(draws, identity, uncached) -> None:
+    timeline = SERVICE.plan(draws, identity, uncached, 0, 100)
+    assert SERVICE.headers_us(timeline) == timeline.first_us
+    early = Service(make_profile(headers_lead_s=0.7))
+    assert early.plan(draws, identity, uncached, 0, 100) == timeline
+    assert early.headers_us(timeline) == max(0, timeline.first_us - 700_000)
