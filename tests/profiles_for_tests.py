@@ -87,7 +87,7 @@ def make_profile(**overrides: Any) -> Profile:
     """
     tables = profile_tables()
     tables["cache"]["eviction_mean_s"] = tables["rules"] = tables["automatic_cache"] = None  # what a file leaves out
-    tables["ttft"]["headers_lead_s"] = None
+    tables["ttft"]["headers_lead_s"] = tables["load"] = None
     unplaced = dict(overrides)
     _place(tables, unplaced)
     if unplaced:

@@ -70,6 +70,11 @@ def plan_study(asked: Asked) -> Study:
             f"--profile {asked.profile}: is of the provider {profile.provider}, whose protocol no world speaks yet; "
             "give a profile of an anthropic model"
         )
+    if profile.load is not None:
+        raise StudyError(
+            f"--profile {asked.profile}: its requests share a machine ([load]), which no world models; put load on it "
+            "with mockllm serve"
+        )
     plausible = None
     if world == "sim" and len(arms) > 1:
         plausible = replace(_PLAUSIBLE, runs=min(_PLAUSIBLE.runs, runs))

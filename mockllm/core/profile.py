@@ -24,6 +24,7 @@ __all__ = [
     "Connection",
     "Decode",
     "Evidence",
+    "LoadRule",
     "Parameter",
     "Price",
     "Profile",
@@ -241,6 +242,18 @@ class Tokens(_Table):
     characters_per_token: Positive
 
 
+class LoadRule(_Table):
+    """A machine that its requests share, as a self-hosted model has one (the coupled stage).
+
+    `slots` requests are answered at a time, `queue_most` more may wait, and whoever comes then is refused. All streams
+    together say at most `total_tokens_per_s`; below that each is as fast as if it were alone.
+    """
+
+    slots: Positive
+    queue_most: NonNegative
+    total_tokens_per_s: Positive
+
+
 class Rules(_Table):
     """What a model takes that others refuse; where a profile says nothing, it takes everything.
 
@@ -282,6 +295,7 @@ class Profile(_Table):
     automatic_cache: AutomaticRule | None = None
     tokens: Tokens
     rules: Rules | None = None
+    load: LoadRule | None = None
     price: tuple[Price, ...] = Field(min_length=1)
 
     def parameters(self) -> Iterator[tuple[str, Parameter]]:

@@ -22,6 +22,7 @@ from mockllm.core.reply import Reply, Script, compose
 from mockllm.core.request import Request, TokenCounter
 from mockllm.core.timeline import Flush, Service, Timeline, service_of
 from mockllm.core.usage import Usage
+from mockllm.emulator.load import Load
 
 __all__ = ["Answer", "Emulator", "Speaker"]
 
@@ -71,6 +72,7 @@ class Emulator:
     service: Service = field(init=False)
     diagnosis: CacheDiagnosis = field(default_factory=CacheDiagnosis)
     limits: RateLimits | None = None
+    load: Load | None = field(init=False)
     _warmed: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -79,6 +81,7 @@ class Emulator:
         self.counter = self.service.counter
         rule = self.profile.automatic_cache
         self.automatic = AutomaticCache(rule, self.counter) if rule is not None else None
+        self.load = Load(self.profile, self.clock) if self.profile.load is not None else None
 
     async def pass_limits(self, request: Request) -> None:
         """Count `request` against the limits, where there are any, after everyone with a smaller identity at this

@@ -13,7 +13,8 @@ from mockllm.emulator.admission import Answer
 from mockllm.protocols import anthropic_reply
 from mockllm.protocols.anthropic_errors import ApiError, error_body
 from mockllm.protocols.limit_headers import anthropic_limits
-from mockllm.server.prompts import Asked, Endpoint, Service, serve_prompt
+from mockllm.server.endpoint import Asked, Endpoint, Service
+from mockllm.server.prompts import serve_prompt
 from mockllm.server.routes import Route, json_response
 from mockllm.server.runs import Run
 

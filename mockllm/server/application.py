@@ -22,10 +22,10 @@ from mockllm.server.anthropic_routes import anthropic_headers, anthropic_refusal
 from mockllm.server.arrivals import Arrivals
 from mockllm.server.control import PREFIX, control_routes
 from mockllm.server.delivery import Deliveries
+from mockllm.server.endpoint import Service
 from mockllm.server.metrics import Metrics
 from mockllm.server.model_routes import model_routes
 from mockllm.server.openai_routes import openai_headers, openai_refusal, openai_routes, speaks_openai
-from mockllm.server.prompts import Service
 from mockllm.server.replaying import replay_routes
 from mockllm.server.request_log import Entry
 from mockllm.server.routes import Route, json_response

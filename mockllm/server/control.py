@@ -14,8 +14,8 @@ from aiohttp import web
 
 from mockllm import MockLLMError, __version__
 from mockllm.core.faults import read_rules
+from mockllm.server.endpoint import Service
 from mockllm.server.metrics import CONTENT_TYPE
-from mockllm.server.prompts import Service
 from mockllm.server.routes import Route, json_response
 from mockllm.server.runs import Run, Runs, read_spec
 
@@ -45,6 +45,7 @@ class _Control:
                 "time_s": run.emulator.clock.now_us() / 1e6,
                 "requests": run.log.total,
                 "faults": _rules(run),
+                "load": _load(run),
                 "runs": len(self.runs),
                 **self.facts(),
             }
@@ -109,6 +110,11 @@ def control_routes(runs: Runs, service: Service, facts: Callable[[], dict[str, A
         Route("POST", f"{PREFIX}runs", control.open_run),
         Route("DELETE", f"{PREFIX}runs", control.close_run),
     ]
+
+
+def _load(run: Run) -> dict[str, int] | None:
+    load = run.emulator.load
+    return None if load is None else {"active": load.active, "waiting": load.waiting}
 
 
 def _rules(run: Run) -> list[dict[str, Any]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from aiohttp import web
 
 from mockllm.clock.instants import finish
 from mockllm.core.clock import Clock
 from mockllm.core.faults import Spoiled
+from mockllm.emulator.pace import Pace
 from mockllm.server.request_log import Entry
 
 __all__ = ["Deliveries", "StoppingError", "send"]
@@ -27,15 +29,15 @@ class Deliveries:
         self.stopping = False
         self._waiting: set[asyncio.Future[None]] = set()
 
-    async def until(self, clock: Clock, at_us: int) -> None:
-        """Wait for `at_us`; raises `StoppingError` where the server stops before."""
-        if at_us > clock.now_us():
-            due = asyncio.ensure_future(clock.sleep_until(at_us))
-            self._waiting.add(due)
+    async def until(self, due: Awaitable[None] | None) -> None:
+        """Wait for `due`, if that is to come yet; raises `StoppingError` where the server stops before."""
+        if due is not None:
+            coming = asyncio.ensure_future(due)
+            self._waiting.add(coming)
             try:
-                await due
+                await coming
             finally:
-                self._waiting.discard(due)
+                self._waiting.discard(coming)
         if self.stopping:
             raise StoppingError
 
@@ -50,26 +52,26 @@ async def send(
     http: web.Request,
     response: web.StreamResponse,
     spoiled: Spoiled,
+    pace: Pace,
     clock: Clock,
-    admitted_us: int,
     deliveries: Deliveries,
     entry: Entry,
     last_words: bytes,
     headers_us: int | None = None,
 ) -> web.StreamResponse:
-    """Send `spoiled` through `response`, whose headers go at `headers_us`, or with the first bytes; what was sent when
-    goes into `entry`, where what comes before the first token does not count as the first.
+    """Send `spoiled` at its `pace` through `response`, whose headers go at `headers_us`, or with the first bytes.
 
+    What was sent when goes into `entry`, where what comes before the first token does not count as the first.
     `last_words` end the answer where the server stops in its middle. A client that is gone ends it quietly.
     """
     planned_us = entry.plan.timeline.first_us if entry.plan is not None and entry.fault is None else 0
     try:
         try:
             if headers_us is not None:
-                await deliveries.until(clock, admitted_us + headers_us)
+                await deliveries.until(pace.reach(headers_us))
                 await response.prepare(http)
             for at_us, data in spoiled.writes:
-                await deliveries.until(clock, admitted_us + at_us)
+                await deliveries.until(pace.reach(at_us))
                 if entry.first_us is None and at_us >= planned_us:
                     entry.first_us = clock.now_us()
                 if not response.prepared:

@@ -14,7 +14,8 @@ from mockllm.protocols import openai_chat_reply, openai_responses_reply
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.limit_headers import openai_limits
 from mockllm.protocols.openai_errors import as_openai, error_body
-from mockllm.server.prompts import Asked, Endpoint, Service, serve_prompt
+from mockllm.server.endpoint import Asked, Endpoint, Service
+from mockllm.server.prompts import serve_prompt
 from mockllm.server.routes import Route, json_response
 from mockllm.server.runs import Run
 

@@ -8,9 +8,10 @@ from mockllm.core.faults import Spoiled
 from mockllm.core.identity import CALL_HEADER, BadCallPathError, check_path
 from mockllm.core.recording import Exchange, asked
 from mockllm.core.replay import Replay, as_recorded, is_stream, retimed
+from mockllm.emulator.pace import Fixed
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.server.delivery import send
-from mockllm.server.prompts import Service, logged
+from mockllm.server.endpoint import Service, logged
 from mockllm.server.request_log import Entry
 from mockllm.server.routes import Route
 from mockllm.server.runs import DEFAULT_RUN, Run
@@ -57,7 +58,9 @@ async def _answer(http: web.Request, raw: bytes, run: Run, service: Service, ent
     entry.stream = is_stream(exchange)
     response = _begun(exchange)
     spoiled = Spoiled(writes, exchange.cut)
-    return await send(http, response, spoiled, emulator.clock, since_us, service.deliveries, entry, b"")
+    return await send(
+        http, response, spoiled, Fixed(emulator.clock, since_us), emulator.clock, service.deliveries, entry, b""
+    )
 
 
 def _begun(exchange: Exchange) -> web.StreamResponse:

@@ -22,7 +22,8 @@ class Entry:
     """One request, in microseconds of the run's clock. What has not come about is None.
 
     `plan` is the answer as it was planned at its admission; `first_us` and `end_us` are when its first and its last
-    byte were handed to the socket, so the difference to the plan is the server's own lateness.
+    byte were handed to the socket, so the difference to the plan is the server's own lateness. Of an answer that
+    `shared` its machine the plan is that of one alone, and nobody was late.
     """
 
     endpoint: str
@@ -37,6 +38,7 @@ class Entry:
     error: str | None = None
     first_us: int | None = None
     end_us: int | None = None
+    shared: bool = False
 
     @property
     def usage(self) -> Usage | None:
@@ -45,8 +47,8 @@ class Entry:
 
     @property
     def first_late_us(self) -> int | None:
-        """How much later than planned the first byte was sent; None where a fault changed the plan."""
-        if self.plan is None or self.first_us is None or self.fault is not None:
+        """How much later than planned the first byte was sent; None where a fault or a neighbour changed the plan."""
+        if self.plan is None or self.first_us is None or self.fault is not None or self.shared:
             return None
         return self.first_us - (self.plan.first_us if self.stream else self.plan.end_us)
 

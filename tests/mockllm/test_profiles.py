@@ -12,7 +12,7 @@ from mockllm.core.reply import Script
 
 def test_the_shipped_profiles_load_under_their_own_names() -> None:
     claude = ("claude-haiku-5-5", "claude-opus-5", "claude-sonnet-5")
-    assert profiles.shipped() == (*claude, "flat-200ms-10ms", "gpt-5.6-terra")
+    assert profiles.shipped() == (*claude, "flat-200ms-10ms", "gpt-5.6-terra", "self-hosted-example")
     for name in profiles.shipped():
         profile, content = profiles.load(name)
         assert profile.name == name

@@ -248,3 +248,11 @@ def test_a_profile_whose_protocol_no_world_speaks_is_refused(tmp_path: Path) -> 
     profile = write_profile(tmp_path / "gpt.toml", provider="openai")
     with pytest.raises(StudyError, match="is of the provider openai"):
         plan_study(Asked("simple_qa", profile=str(profile)))
+
+
+def test_a_profile_whose_requests_share_a_machine_is_refused(tmp_path: Path) -> None:
+    parameter = {"evidence": "assumed", "source": "t", "interval": [1.0, 9.0], "reason": "t", "value": 2.0}
+    load = {"slots": parameter, "queue_most": parameter, "total_tokens_per_s": parameter}
+    profile = write_profile(tmp_path / "shared.toml", load=load)
+    with pytest.raises(StudyError, match=r"its requests share a machine \(\[load\]\)"):
+        plan_study(Asked("simple_qa", profile=str(profile)))

@@ -19,11 +19,11 @@ def test_a_stop_wakes_whoever_waits_and_turns_away_whoever_comes() -> None:
 
         async def until(at_us: int) -> None:
             with pytest.raises(StoppingError):
-                await deliveries.until(loop, at_us)
+                await deliveries.until(loop.sleep_until(at_us))
             woken.append(loop.time())
 
         waiting = [asyncio.create_task(until(at)) for at in (10_000_000, 20_000_000)]
-        await deliveries.until(loop, 1_000_000)
+        await deliveries.until(loop.sleep_until(1_000_000))
         deliveries.stop()
         await asyncio.gather(*waiting)
         await until(2_000_000)
