@@ -56,8 +56,8 @@ class Recorder(Emulator):
 
     answers: list[Answer]
 
-    def plan(self, request: Request, script: Script | None = None) -> Answer:
-        answer = super().plan(request, script)
+    def plan(self, request: Request, script: Script | None = None, since_us: int | None = None) -> Answer:
+        answer = super().plan(request, script, since_us)
         self.answers.append(answer)
         return answer
 

@@ -76,7 +76,7 @@ def test_a_write_that_takes_long_delays_no_later_one(monkeypatch: pytest.MonkeyP
 def test_the_lab_repeats_no_call_behind_its_own_back(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def refuse(emulator: Emulator, request: Request, script: Script | None = None) -> Any:
+    def refuse(emulator: Emulator, request: Request, script: Script | None = None, since_us: int | None = None) -> Any:
         asked.append(request.identity.path)
         raise ApiError(529, "Overloaded")
 

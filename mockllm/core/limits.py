@@ -130,15 +130,24 @@ class _Holder:
 class RateLimits:
     """The buckets of a run, for each model and workspace its own (of the last 4,096 that asked).
 
-    `epoch_s` is when the run began, in seconds of Unix time, for those who are told a date.
+    `epoch_s` is when the run began, in seconds of Unix time, for those who are told a date. `are_set` says that
+    somebody set a limit: where nobody did, nothing can be refused, and requests are only counted.
     """
 
-    __slots__ = ("_holders", "_limits", "epoch_s")
+    __slots__ = ("_holders", "_limits", "_parts", "are_set", "epoch_s")
 
     def __init__(self, limits: Limits, epoch_s: float = 0.0) -> None:
+        self.are_set = limits != Limits()
         self.epoch_s = epoch_s
+        self._parts = _PARTS_OF_AN_ANSWER if self.are_set else 1
         self._limits = limits
         self._holders: dict[tuple[str, str], _Holder] = {}
+
+    def count(self, model: str, workspace: str, input_tokens: int, now_us: int) -> None:
+        """Count a request that nobody would refuse."""
+        holder = self._holder(model, workspace, now_us)
+        holder.requests.take(1, now_us)
+        holder.input_tokens.take(input_tokens, now_us)
 
     def admit(self, model: str, workspace: str, input_tokens: int, now_us: int) -> None:
         """Count a request of `input_tokens` that are not read from the cache; raises `RateLimitedError`, and counts
@@ -160,7 +169,7 @@ class RateLimits:
         holder = self._holders.get((model, workspace))
         if holder is None:
             return
-        parts = min(_PARTS_OF_AN_ANSWER, tokens)
+        parts = min(self._parts, tokens)
         for part in range(parts):
             share = tokens * (part + 1) // parts - tokens * part // parts
             at_us = first_us + (end_us - first_us) * (part + 1) // parts

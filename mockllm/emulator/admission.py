@@ -84,9 +84,9 @@ class Emulator:
         self.load = Load(self.profile, self.clock) if self.profile.load is not None else None
 
     async def pass_limits(self, request: Request) -> None:
-        """Count `request` against the limits, where there are any, after everyone with a smaller identity at this
+        """Count `request` against the limits, where any are set, after everyone with a smaller identity at this
         instant. Raises `RateLimitedError`, and counts nothing, where it does not fit."""
-        if self.limits is not None:
+        if self.limits is not None and self.limits.are_set:
             await self.clock.settle(request.identity)
             now_us = self.clock.now_us()
             # Exact already: what is read from the cache does not count, and is known before the answer begins.
@@ -96,16 +96,17 @@ class Emulator:
                 read = self.cache.read(request, now_us, renew=False).read_tokens
             self.limits.admit(request.model, request.workspace, request.total_tokens - read, now_us)
 
-    async def admit(self, request: Request, script: Script | None = None) -> Answer:
+    async def admit(self, request: Request, script: Script | None = None, since_us: int | None = None) -> Answer:
         """Plan the answer to `request` as of this instant, after everyone with a smaller identity in it.
 
-        `script` is said in the place of what was left for its call path.
+        `script` is said in the place of what was left for its call path. The answer's moments count from `since_us`, if
+        the request was there before this instant.
         """
         identity = request.identity
         await self.clock.settle(identity)
-        return self.plan(request, script)
+        return self.plan(request, script, since_us)
 
-    def plan(self, request: Request, script: Script | None = None) -> Answer:
+    def plan(self, request: Request, script: Script | None = None, since_us: int | None = None) -> Answer:
         """The answer to a request that is admitted now."""
         now_us = self.clock.now_us()
         identity = request.identity
@@ -138,15 +139,16 @@ class Emulator:
         if meeting is not None and self.automatic is not None:
             self.automatic.keep(meeting, now_us, now_us + timeline.first_us)
         if self.limits is not None:
+            if not self.limits.are_set:
+                self.limits.count(request.model, request.workspace, total - read, now_us)
             first_us, end_us = now_us + timeline.first_us, now_us + timeline.end_us
             self.limits.produce(request.model, request.workspace, reply.output_tokens, first_us, end_us)
         miss = None
         if request.previous_id is not None:
             miss = self.diagnosis.explain(request, read)
             self.diagnosis.remember(request, reply.id, total - uncached)
-        return Answer(
-            identity, reply, Usage(uncached, read, write_5m, write_1h, reply.output_tokens), timeline, now_us, miss
-        )
+        usage = Usage(uncached, read, write_5m, write_1h, reply.output_tokens)
+        return Answer(identity, reply, usage, timeline, now_us if since_us is None else since_us, miss)
 
     def _warm_up(self, request: Request) -> None:
         fixed = tuple(

@@ -22,14 +22,15 @@ _STEPS = (1, 1000, 1000, 1000)
 def anthropic_limits(standings: Standings, now_s: float) -> dict[str, str]:
     """The headers of every answer; `now_s` is Unix time. Tokens left are rounded to thousands, and `tokens` says the
     more restrictive of input and output."""
-    tightest = min(standings.input_tokens, standings.output_tokens, key=_share_left)
+    requests, given, said = standings
+    tightest = min(given, said, key=_share_left)
     told: dict[str, str] = {}
-    for (limit, remaining, reset), standing, step in zip(
-        _NAMES, (standings.requests, tightest, standings.input_tokens, standings.output_tokens), _STEPS, strict=True
+    for (limit, remaining, reset), (most, left, full_in_us), step in zip(
+        _NAMES, (requests, tightest, given, said), _STEPS, strict=True
     ):
-        told[limit] = str(standing.limit)
-        told[remaining] = str(min(standing.limit, (standing.remaining + step // 2) // step * step))
-        told[reset] = _date(ceil(now_s + standing.full_in_us / 1e6))
+        told[limit] = str(most)
+        told[remaining] = str(min(most, (left + step // 2) // step * step))
+        told[reset] = _date(ceil(now_s + full_in_us / 1e6))
     return told
 
 

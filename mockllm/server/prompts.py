@@ -124,11 +124,9 @@ class _Prompt:
         return await self._in_parts(answer, rule, pace, headers)
 
     async def _planned(self, since_us: int, expected: Expectation | None) -> Answer:
-        emulator = self.run.emulator
         # The plan counts from the arrival: what the server took to read the request is no part of what it emulates.
-        taken_us = emulator.clock.now_us() - since_us
-        answer = await emulator.admit(self.asked.request, expected.script() if expected is not None else None)
-        answer = answer._replace(admitted_us=answer.admitted_us - taken_us)
+        script = expected.script() if expected is not None else None
+        answer = await self.run.emulator.admit(self.asked.request, script, since_us)
         if expected is not None and expected.stop_reason is not None:
             answer = answer._replace(reply=answer.reply._replace(stop_reason=expected.stop_reason, stop_sequence=None))
         return answer
