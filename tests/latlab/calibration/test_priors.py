@@ -47,7 +47,9 @@ def test_a_model_that_nobody_knows_takes_over_another_s() -> None:
     assert rate.reason == "claude-sonnet-5's; nothing is known of this model"
 
 
-@pytest.mark.parametrize("name", [name for name in profiles.shipped() if not name.startswith(("flat-", "self-hosted-"))])
+@pytest.mark.parametrize(
+    "name", [name for name in profiles.shipped() if not name.startswith(("flat-", "self-hosted-"))]
+)
 def test_shipped_profiles_hold_their_priors(name: str) -> None:
     assert prior_is_known(name)
     assert prior_of(profiles.load(name)[0]) == prior_for(name)
