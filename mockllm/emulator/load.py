@@ -36,28 +36,38 @@ class Place:
     It is over at the end of its plan, or where `leave` gives it up before.
     """
 
-    __slots__ = ("_begun_at", "_end", "_identity", "_load", "claim", "granted", "over")
+    __slots__ = ("_begun_at", "_end_us", "_identity", "_load", "claim", "granted", "over_at_us")
 
     def __init__(self, load: Load, identity: Identity, claim: simpy.resources.resource.Request) -> None:
         self.claim = claim
-        self.over = False
+        self.over_at_us: int | None = None
         self.granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._load = load
         self._identity = identity
         self._begun_at = 0
-        self._end = 0
+        self._end_us = 0
 
     def begin(self, end_us: int) -> None:
         """Start upon a plan whose last moment is `end_us`, when the slot is free again."""
         self._begun_at = self._load.progress()
-        self._end = self._begun_at + end_us * _PARTS
-        self._load.at(self._end, self._identity).callbacks.append(lambda _: self._load.free(self))
+        self._end_us = end_us
+        self._load.at(self._begun_at + end_us * _PARTS, self._identity).callbacks.append(
+            lambda _: self._load.free(self)
+        )
 
     def reach(self, at_us: int) -> asyncio.Future[None]:
-        """Done when this answer has come to `at_us` of its plan; what lies beyond the plan's end is its end."""
+        """Done when this answer has come to `at_us` of its plan. What lies beyond the plan's end, such as what a fault
+        holds up, comes as much later than that end: the machine has no more work with it, and the slot is free."""
         reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        due = self._load.at(min(self._begun_at + at_us * _PARTS, self._end), self._identity)
-        due.callbacks.append(lambda _: _finish(reached))
+        beyond_us = max(0, at_us - self._end_us)
+
+        def arrive(_: Event) -> None:
+            if self.over_at_us is not None and beyond_us:
+                self._load.later(self.over_at_us + beyond_us, reached)
+            else:
+                _finish(reached)
+
+        self._load.at(self._begun_at + (at_us - beyond_us) * _PARTS, self._identity).callbacks.append(arrive)
         self._load.follow()
         return reached
 
@@ -133,10 +143,10 @@ class Load:
 
     def free(self, place: Place) -> None:
         """Take back what `place` holds at SimPy's own instant."""
-        if place.over:
+        if place.over_at_us is not None:
             return
-        place.over = True
         self._integrate()
+        place.over_at_us = self._since_us
         if place.claim.triggered:
             self._slots.release(place.claim)
         else:
@@ -150,6 +160,11 @@ class Load:
         heappush(self._due, (target, identity, self._serial, event))
         self._set_bell()
         return event
+
+    def later(self, at_us: int, reached: asyncio.Future[None]) -> None:
+        """Finish `reached` at `at_us` of the run's clock, whatever the progress."""
+        wait = self._env.timeout(max(0, at_us - int(self._env.now)))
+        wait.callbacks.append(lambda _: _finish(reached))
 
     def progress(self) -> int:
         """Let everything happen that is due by now; the progress of this instant."""

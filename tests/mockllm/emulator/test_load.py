@@ -120,6 +120,36 @@ def test_a_neighbour_that_leaves_early_speeds_up_the_rest() -> None:
     assert ended([("a", 0, SECOND), ("b", 0, SECOND)], 2, 1.0, {"b": SECOND}) == {"a": SECOND * 3 // 2}
 
 
+def test_what_comes_after_the_plan_s_end_comes_as_much_later_and_keeps_no_slot() -> None:
+    loop = SimLoop()  # type: ignore[abstract]
+    load = load_of(loop, 1, 1.0)
+
+    async def stalled() -> list[int]:
+        place = await load.arrive(Identity("stalled"))
+        await place.granted
+        place.begin(SECOND)
+        came = []
+        for at_us in (SECOND // 2, 31 * SECOND, 33 * SECOND):
+            await place.reach(at_us)
+            came.append(loop.now_us())
+        return came
+
+    async def neighbour() -> int:
+        place = await load.arrive(Identity("waits"))
+        await place.granted
+        return loop.now_us()
+
+    async def both() -> tuple[list[int], int]:
+        return await asyncio.gather(stalled(), neighbour())
+
+    try:
+        came, granted_us = loop.run_until_complete(both())
+    finally:
+        loop.close()
+    assert came == [SECOND // 2, 31 * SECOND, 33 * SECOND]
+    assert granted_us == SECOND
+
+
 @given(st.permutations(list("abcdefgh")), st.integers(1, 4), st.sampled_from([1.0, 1.5, 3.0]))
 @settings(max_examples=30)
 def test_those_of_one_instant_are_served_in_the_order_of_their_names(

@@ -13,6 +13,7 @@ from streams_for_tests import streamed
 from worlds_for_tests import TIED
 
 from mockllm.core.draws import Draws
+from mockllm.core.faults import read_rules
 from mockllm.core.identity import CALL_HEADER
 from mockllm.core.profile import Profile
 from mockllm.core.reply import Script
@@ -78,6 +79,26 @@ def test_a_client_that_vanishes_frees_its_slot() -> None:
     ended_s, left = in_warp(talk, profile=machine(1, 1))
     assert ended_s == pytest.approx(0.2 + in_warp(alone, profile=machine(1, 1)), abs=1e-5)
     assert left == {"active": 0, "waiting": 0}
+
+
+@pytest.mark.parametrize(("kind", "late_s"), [("stall", 30.0), ("slow_start", 10.0)])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_fault_that_waits_waits_as_long_on_a_shared_machine(kind: str, late_s: float, streaming: bool) -> None:
+    async def ask(served: Served) -> float:
+        began_s = served.loop.time()
+        if streaming:
+            async with served.stream(extra_headers={CALL_HEADER: "one"}) as stream:
+                await stream.get_final_message()
+        else:
+            await served.create(extra_headers={CALL_HEADER: "one"})
+        return served.loop.time() - began_s
+
+    async def failing(served: Served) -> float:
+        served.runs.default.faults = read_rules({"kind": kind})
+        return await ask(served)
+
+    profile = machine(1, 1)
+    assert in_warp(failing, profile=profile) == pytest.approx(late_s + in_warp(ask, profile=profile), abs=1e-5)
 
 
 def test_whoever_finds_the_queue_full_is_told_to_come_again() -> None:
