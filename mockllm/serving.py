@@ -61,6 +61,7 @@ class Serving:
     recording: Recording | None = None
     replay_timing: Timing = "recorded"
     until_stdin_ends: bool = False
+    any_host: bool = False
 
 
 def serve_command(
@@ -117,6 +118,7 @@ def serve_command(
             recording,
             replay_timing,
             until_stdin_ends,
+            allow_remote,
         )
         with asyncio.Runner(loop_factory=PacedLoop) as runner:  # for its timers, which are never a millisecond late
             runner.run(serve(asked, ready=announce))
@@ -165,7 +167,9 @@ async def serve(asked: Serving, *, ready: Callable[[str], None]) -> None:
     def facts() -> dict[str, Any]:
         return {"speed": asked.speed, "any_model": asked.any_model, "tls": asked.tls is not None}
 
-    app = build_app(real_runs(asked, loop), connection_setup=True, facts=facts, observe=_log_request)
+    app = build_app(
+        real_runs(asked, loop), connection_setup=True, facts=facts, observe=_log_request, any_host=asked.any_host
+    )
     runner = build_runner(app, keepalive_s=asked.keepalive_s / asked.speed, shutdown_timeout_s=_LAST_WORDS_S)
     stopped = asyncio.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):

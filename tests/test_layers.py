@@ -15,7 +15,7 @@ PACKAGES = [ROOT / "mockllm", ROOT / "latlab"]
 MODULES = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
 SCENARIOS = sorted((ROOT / "scenarios").glob("*.py"))
 
-CORE_FOUNDATIONS = {"mockllm", "numpy", "pydantic"}
+CORE_FOUNDATIONS = {"mockllm", "numpy", "pydantic", "pydantic_core"}
 IMPURE = {"asyncio", "concurrent", "multiprocessing", "random", "sched", "secrets", "selectors"}
 IMPURE |= {"_thread", "socket", "ssl", "subprocess", "threading", "time"}
 HEAVY = {"aiohttp", "anthropic", "httpx", "httpx2", "matplotlib", "pandas", "scipy", "statsmodels"}

@@ -89,6 +89,8 @@ class Emulator:
         if self.limits is not None and self.limits.are_set:
             await self.clock.settle(request.identity)
             now_us = self.clock.now_us()
+            if self.warm:
+                self._warm_up(request)
             # Exact already: what is read from the cache does not count, and is known before the answer begins.
             if request.automatic is not None:
                 read = self.automatic.meet(request, now_us).use.read_tokens if self.automatic is not None else 0
@@ -113,14 +115,12 @@ class Emulator:
         total = uncached = request.total_tokens
         read = write_5m = write_1h = 0
         meeting = None
+        if self.warm:
+            self._warm_up(request)
         if request.automatic is not None and self.automatic is not None:
-            if self.warm:
-                self.automatic.begin_warm(request)
             meeting = self.automatic.meet(request, now_us)
             read, write_5m, write_1h, uncached = meeting.use
         if request.breakpoints:
-            if self.warm:
-                self._warm_up(request)
             read, write_5m, write_1h, uncached = self.cache.read(request, now_us)
         script = self.scripts.get(identity.path) if script is None else script
         reply = compose(
@@ -151,6 +151,11 @@ class Emulator:
         return Answer(identity, reply, usage, timeline, now_us if since_us is None else since_us, miss)
 
     def _warm_up(self, request: Request) -> None:
+        """Have what `request` marks of its tools and system prompt cached, as if another run had just begun."""
+        if request.automatic is not None and self.automatic is not None:
+            self.automatic.begin_warm(request)
+        if not request.breakpoints:
+            return
         fixed = tuple(
             [
                 mark

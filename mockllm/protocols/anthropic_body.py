@@ -280,7 +280,7 @@ class Diagnostics(BaseModel):
 class Body(_Wire):
     """A whole body. `max_tokens` is optional here since counting tokens needs none."""
 
-    model: str = Field(min_length=1)
+    model: str = Field(min_length=1, max_length=256)
     messages: list[Message] = Field(max_length=100_000)
     max_tokens: int | None = Field(default=None, ge=0)
     system: Annotated[list[TextBlock], BeforeValidator(_as_blocks)] | None = None

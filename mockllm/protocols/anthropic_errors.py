@@ -24,6 +24,9 @@ _KINDS = {
 }
 
 
+_LONGEST = 4000
+
+
 class ApiError(MockLLMError):
     """An answer other than success: its HTTP `status`, the API's `kind` for it, a one-line message, and `headers`.
 
@@ -44,7 +47,8 @@ class ApiError(MockLLMError):
         self.headers = dict(headers or {})
         self.param = param
         self.code = code
-        self.message = " ".join(message.splitlines())  # what a client sent may be quoted in it
+        # What a client sent may be quoted in it, and may be anything.
+        self.message = " ".join(message.splitlines())[:_LONGEST]
         super().__init__(self.message)
         self.kind = _KINDS.get(status, _KINDS[400] if status < 500 else _KINDS[500])
 

@@ -72,8 +72,12 @@ class RequestReader:
         _, _, prompt = self._prompt(headers, raw, counting=True)
         return prompt.prefix.totals[-1]
 
+    def workspace(self, headers: Mapping[str, str]) -> str:
+        """Whose request it is, by its credential. Raises `ApiError` 401 where it has none."""
+        return blake2b(_credential(headers), digest_size=8).hexdigest()
+
     def _prompt(self, headers: Mapping[str, str], raw: bytes, *, counting: bool) -> tuple[str | None, Body, Prompt]:
-        credential = _credential(headers)
+        workspace = self.workspace(headers)
         version = _version(headers)
         path = call_path(headers)
         body, plain = read_body(raw)
@@ -84,7 +88,6 @@ class RequestReader:
             raise ApiError(404, f"model: {body.model}")
         if self.profile.rules is not None:
             _check_rules(body, self.profile.rules)
-        workspace = blake2b(credential, digest_size=8).hexdigest()
         try:
             return path, body, render(body, plain, workspace, self.counter)
         except RecursionError:

@@ -158,7 +158,7 @@ class StreamOptions(Wire):
 class ChatBody(Wire):
     """A whole body. `ignore_eos` and `min_tokens` are of other servers that speak this protocol."""
 
-    model: str = Field(min_length=1)
+    model: str = Field(min_length=1, max_length=256)
     messages: list[Annotated[ChatMessage, Field(discriminator="role")]] = Field(min_length=1)
     stream: bool | None = None
     stream_options: StreamOptions | None = None

@@ -64,7 +64,7 @@ class OpenAiReader:
 
     def chat(self, headers: Mapping[str, str], raw: bytes) -> tuple[Request, ChatBody]:
         """What is asked of chat completions, or the first reason to refuse it, raised as `ApiError`."""
-        workspace = _workspace(headers)
+        workspace = self.workspace(headers)
         path = call_path(headers)
         body, plain = read_as(ChatBody, raw)
         _check_chat(body)
@@ -99,7 +99,7 @@ class OpenAiReader:
 
     def responses(self, headers: Mapping[str, str], raw: bytes) -> tuple[Request, dict[str, Any]]:
         """What is asked of responses, or the first reason to refuse it, raised as `ApiError`; and the plain body."""
-        workspace = _workspace(headers)
+        workspace = self.workspace(headers)
         path = call_path(headers)
         body, plain = read_as(ResponsesBody, raw)
         check_state(body)
@@ -129,6 +129,10 @@ class OpenAiReader:
             retention=body.prompt_cache_retention,
         )
         return self._request(wanted, prompt, path, workspace), plain
+
+    def workspace(self, headers: Mapping[str, str]) -> str:
+        """Whose request it is: its project or organisation, else its credential. Raises `ApiError` 401 without one."""
+        return _workspace(headers)
 
     def _check_model(self, model: str) -> None:
         if model != self.profile.model and not self.any_model:

@@ -146,7 +146,7 @@ class _CacheOptions(CacheOptions):
 class ResponsesBody(Wire):
     """A whole body."""
 
-    model: str = Field(min_length=1)
+    model: str = Field(min_length=1, max_length=256)
     input: Annotated[list[_Item], Field(min_length=1), BeforeValidator(_as_items)]
     instructions: str | None = None
     stream: bool | None = None

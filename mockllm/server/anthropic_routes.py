@@ -38,7 +38,7 @@ def anthropic_refusal(error: ApiError, headers: Mapping[str, str]) -> web.Respon
 
 def anthropic_routes(service: Service) -> list[Route]:
     """Method, path and handler of each."""
-    endpoint = Endpoint("messages", _read, anthropic_headers, _failed, anthropic_limits)
+    endpoint = Endpoint("messages", _read, anthropic_headers, _failed, anthropic_limits, _workspace)
 
     async def create(http: web.Request, run: Run) -> web.StreamResponse:
         return await serve_prompt(http, run, endpoint, service)
@@ -68,6 +68,10 @@ def _read(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
         )
 
     return Asked(request, whole, events)
+
+
+def _workspace(run: Run, headers: Mapping[str, str]) -> str:
+    return run.messages.workspace(headers)
 
 
 def _failed(error: ApiError) -> bytes:

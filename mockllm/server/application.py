@@ -20,7 +20,7 @@ from mockllm.emulator.admission import Emulator
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.server.anthropic_routes import anthropic_headers, anthropic_refusal, anthropic_routes
 from mockllm.server.arrivals import Arrivals
-from mockllm.server.control import PREFIX, control_routes
+from mockllm.server.control import PREFIX, ForeignError, control_routes, refuse_foreigners
 from mockllm.server.delivery import Deliveries
 from mockllm.server.endpoint import Service
 from mockllm.server.metrics import Metrics
@@ -52,12 +52,14 @@ def build_app(
     connection_setup: bool,
     facts: Callable[[], dict[str, Any]] = dict,
     observe: Callable[[Run, Entry], None] | None = None,
+    any_host: bool = False,
 ) -> web.Application:
     """The application that serves `runs`.
 
     With `connection_setup` the first request of each connection is admitted only when the profile's set-up time has
     passed: a server alone must pay it, while a virtual client pays for itself. `facts` are shown in `/_mock/state`, and
-    `observe` is told of every prompt once it is answered.
+    `observe` is told of every prompt once it is answered. The mock itself is asked from this machine alone, unless by
+    `any_host`.
     """
     arrivals, deliveries = Arrivals(), Deliveries()
     service = Service(arrivals, deliveries, Metrics(), SetUp() if connection_setup else None, observe)
@@ -70,7 +72,7 @@ def build_app(
         else replay_routes(service)
     )
     for route in (health, *spoken, *control_routes(runs, service, facts)):
-        handler = _of_its_run(runs, route)
+        handler = _of_its_run(runs, route, guarded=route.path.startswith(PREFIX) and not any_host)
         for path in (route.path, f"/_run/{{run}}{route.path}"):
             app.router.add_route(route.method, path, handler)
             if route.method == "GET":
@@ -111,8 +113,10 @@ def build_runner(
     )
 
 
-def _of_its_run(runs: Runs, route: Route) -> _Handler:
+def _of_its_run(runs: Runs, route: Route, *, guarded: bool) -> _Handler:
     async def handle(http: web.Request) -> web.StreamResponse:
+        if guarded:
+            refuse_foreigners(http)
         name = http.match_info.get("run", DEFAULT_RUN)
         try:
             run = runs.get(name)
@@ -142,6 +146,8 @@ def _answering_errors(occurrences: Occurrences) -> Any:
             return await _refusal(http, ApiError(error.status, reason), occurrences)
         except ConnectionResetError:
             raise
+        except ForeignError as error:
+            return json_response({"error": str(error)}, status=403)
         except MockLLMError as error:  # said to the mock itself
             return json_response({"error": str(error)}, status=400)
         except Exception:

@@ -8,24 +8,44 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from mockllm import MockLLMError, __version__
 from mockllm.core.faults import read_rules
+from mockllm.server.addresses import is_loopback
 from mockllm.server.endpoint import Service
 from mockllm.server.metrics import CONTENT_TYPE
 from mockllm.server.routes import Route, json_response
 from mockllm.server.runs import Run, Runs, read_spec
 
-__all__ = ["ControlError", "control_routes"]
+__all__ = ["PREFIX", "ControlError", "ForeignError", "control_routes", "refuse_foreigners"]
 
 PREFIX = "/_mock/"
 
 
 class ControlError(MockLLMError):
     """A question to the mock itself that it does not understand."""
+
+
+class ForeignError(MockLLMError):
+    """A question to the mock itself that a page of another site has a browser ask."""
+
+
+def refuse_foreigners(http: web.Request) -> None:
+    """Raise `ForeignError` for what a browser sends on behalf of a page that is not this machine's.
+
+    A page anywhere can have its visitor's browser send to 127.0.0.1, and by a name of its own that leads there even
+    read what comes back.
+    """
+    for name, value in (("origin", http.headers.get("origin")), ("host", f"//{http.host}")):
+        host = urlsplit(value).hostname if value is not None else "localhost"
+        if host is None or not is_loopback(host):
+            raise ForeignError(
+                f"{name}: {(value or '').strip('/')[:100]!r} is not this machine, and may not steer the mock"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +142,17 @@ def _rules(run: Run) -> list[dict[str, Any]]:
 
 
 def _plain(body: bytes) -> Any:
+    """`body` as the JSON that it is, or as text where it is none that can be sent on."""
     try:
-        return json.loads(body)
-    except ValueError:
+        plain = json.loads(body, parse_constant=_refuse_constant)
+        json.dumps(plain)
+    except (ValueError, RecursionError):
         return body.decode("utf-8", "replace")
+    return plain
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
 
 
 async def _json(http: web.Request) -> Any:

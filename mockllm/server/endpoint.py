@@ -44,8 +44,8 @@ class Endpoint:
     """What tells one protocol's endpoint from another's.
 
     `read` raises `ApiError`; `headers` are those of every answer; `failed` is the event by which a stream that is under
-    way says that it failed; `standing` are the headers that tell how far the rate limits are used, at a Unix time, and
-    `refused` is an error with the status that this protocol has for it.
+    way says that it failed; `standing` are the headers that tell how far the rate limits are used, at a Unix time,
+    `workspace` says whose limits those are, and `refused` is an error with the status that this protocol has for it.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Endpoint:
     headers: Callable[[Identity], dict[str, str]]
     failed: Callable[[ApiError], bytes]
     standing: Callable[[Standings, float], dict[str, str]]
+    workspace: Callable[[Run, Mapping[str, str]], str]
     refused: Callable[[ApiError], ApiError] = lambda error: error
 
 

@@ -20,16 +20,23 @@ def model_routes() -> list[Route]:
 
 async def _list(http: web.Request, run: Run) -> web.StreamResponse:
     profile = run.emulator.profile
-    if speaks_openai("/v1/models", http.headers):
+    if _speaks_openai(http, run):
         return json_response(openai_models.model_list(openai_models.model_info(profile)))
     return json_response(anthropic_models.model_list(anthropic_models.model_info(profile), http.query))
 
 
 async def _one(http: web.Request, run: Run) -> web.StreamResponse:
     profile, asked = run.emulator.profile, http.match_info["id"]
-    openai = speaks_openai("/v1/models", http.headers)
+    openai = _speaks_openai(http, run)
     if asked != profile.model:
         if openai:
             raise ApiError(404, f"The model '{asked}' does not exist", param="model", code="model_not_found")
         raise ApiError(404, f"model: {asked}")
     return json_response((openai_models if openai else anthropic_models).model_info(profile))
+
+
+def _speaks_openai(http: web.Request, run: Run) -> bool:
+    """Which API is meant, once whoever asks has shown a credential for it."""
+    openai = speaks_openai("/v1/models", http.headers)
+    (run.openai if openai else run.messages).workspace(http.headers)
+    return openai

@@ -51,8 +51,10 @@ def openai_refusal(error: ApiError, headers: Mapping[str, str]) -> web.Response:
 
 def openai_routes(service: Service) -> list[Route]:
     """Method, path and handler of each."""
-    chat = Endpoint("chat.completions", _read_chat, openai_headers, _chat_failed, openai_limits, as_openai)
-    responses = Endpoint("responses", _read_responses, openai_headers, _responses_failed, openai_limits, as_openai)
+    chat = Endpoint("chat.completions", _read_chat, openai_headers, _chat_failed, openai_limits, _workspace, as_openai)
+    responses = Endpoint(
+        "responses", _read_responses, openai_headers, _responses_failed, openai_limits, _workspace, as_openai
+    )
 
     async def complete(http: web.Request, run: Run) -> web.StreamResponse:
         return await serve_prompt(http, run, chat, service)
@@ -91,6 +93,10 @@ def _read_responses(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
         return openai_responses_reply.stream(answer.reply, answer.usage, asked, flushes, begun_us, end_us, counter)
 
     return Asked(request, whole, events, _timed(request.stream))
+
+
+def _workspace(run: Run, headers: Mapping[str, str]) -> str:
+    return run.openai.workspace(headers)
 
 
 def _chat_failed(error: ApiError) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,11 +39,14 @@ async def serve_prompt(http: web.Request, run: Run, endpoint: Endpoint, service:
     """Answer one request. Raises `ApiError` for a refusal, which the caller writes in the protocol's form."""
 
     async def answer(raw: bytes, entry: Entry) -> web.StreamResponse:
+        asked = None
         try:
             asked = endpoint.read(run, http.headers, raw)
             return await _Prompt(http, run, endpoint, service, entry, asked).answered()
         except ApiError as error:
-            raise endpoint.refused(error) from None
+            told = endpoint.refused(error)
+            told.headers = _standing(endpoint, run, http.headers, asked) | told.headers
+            raise told from None
 
     return await logged(http, run, endpoint.name, service, answer)
 
@@ -67,7 +71,7 @@ class _Prompt:
         try:
             await emulator.pass_limits(request)
         except RateLimitedError as error:
-            raise too_many(error, request.model, self._standing()) from None
+            raise too_many(error, request.model, {}) from None
         if emulator.load is None:
             return await self._admitted(rule, since_us, None)
         place = await self._place(emulator.load)
@@ -118,7 +122,8 @@ class _Prompt:
         if place is not None:
             place.begin(answer.timeline.end_us)
             pace = place
-        headers = self.endpoint.headers(request.identity) | self._standing() | self.asked.headers(answer)
+        headers = self.endpoint.headers(request.identity) | self.asked.headers(answer)
+        headers |= _standing(self.endpoint, run, self.http.headers, self.asked)
         if rule is None and not request.stream:
             return await self._whole(answer, pace, headers)
         return await self._in_parts(answer, rule, pace, headers)
@@ -130,16 +135,6 @@ class _Prompt:
         if expected is not None and expected.stop_reason is not None:
             answer = answer._replace(reply=answer.reply._replace(stop_reason=expected.stop_reason, stop_sequence=None))
         return answer
-
-    def _standing(self) -> dict[str, str]:
-        """The headers that tell the client where it stands with its limits, if it has any."""
-        emulator, request = self.run.emulator, self.asked.request
-        limits = emulator.limits
-        if limits is None:
-            return {}
-        now_us = emulator.clock.now_us()
-        standings = limits.standings(request.model, request.workspace, now_us)
-        return self.endpoint.standing(standings, limits.epoch_s + now_us / 1e6)
 
     async def _befall(self, rule: FaultRule | None) -> None:
         """Let `rule` happen, if there is one: what refuses is raised here, what spoils the answer comes with it."""
@@ -196,6 +191,26 @@ class _Prompt:
             response.content_type, response.charset = "text/html", "utf-8"
         deliveries, clock = self.service.deliveries, emulator.clock
         return await send(self.http, response, spoiled, pace, clock, deliveries, self.entry, last_words, headers_us)
+
+
+def _standing(endpoint: Endpoint, run: Run, headers: Mapping[str, str], asked: Asked | None) -> dict[str, str]:
+    """The headers that tell the client where it stands with its limits, if it has any.
+
+    Of what could not be read it is known who sent it, and the profile's model is taken for the one that was meant;
+    whoever shows no credential has no limits either.
+    """
+    emulator, limits = run.emulator, run.emulator.limits
+    if limits is None:
+        return {}
+    if asked is not None:
+        model, workspace = asked.request.model, asked.request.workspace
+    else:
+        try:
+            model, workspace = emulator.profile.model, endpoint.workspace(run, headers)
+        except ApiError:
+            return {}
+    now_us = emulator.clock.now_us()
+    return endpoint.standing(limits.standings(model, workspace, now_us), limits.epoch_s + now_us / 1e6)
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

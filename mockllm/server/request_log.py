@@ -11,7 +11,7 @@ from mockllm.core.identity import Identity
 from mockllm.core.usage import Usage
 from mockllm.emulator.admission import Answer
 
-__all__ = ["Entry", "RequestLog"]
+__all__ = ["Entry", "KeptBodies", "RequestLog"]
 
 _MOST_ENTRIES = 10_000
 _MOST_BODY_BYTES = 64 << 20
@@ -78,16 +78,34 @@ class Entry:
         }
 
 
-class RequestLog:
-    """The last 10,000 requests of a run, oldest first; bodies are kept for as many of them as 64 MiB hold."""
+class KeptBodies:
+    """The bodies of a server's last requests, in whichever runs: as many as 64 MiB hold, and of 10,000 at most."""
 
-    __slots__ = ("_body_bytes", "_entries", "_with_bodies", "total")
+    __slots__ = ("_bytes", "_entries")
 
     def __init__(self) -> None:
+        self._bytes = 0
+        self._entries: deque[Entry] = deque()
+
+    def keep(self, entry: Entry) -> None:
+        """Keep the body of `entry` for as long as there is room for it."""
+        self._entries.append(entry)
+        self._bytes += len(entry.body)
+        while self._bytes > _MOST_BODY_BYTES or len(self._entries) > _MOST_ENTRIES:
+            oldest = self._entries.popleft()
+            self._bytes -= len(oldest.body)
+            oldest.body = b""
+
+
+class RequestLog:
+    """The last 10,000 requests of a run, oldest first; `kept` says for how many of them the bodies are kept."""
+
+    __slots__ = ("_entries", "_kept", "total")
+
+    def __init__(self, kept: KeptBodies | None = None) -> None:
         self.total = 0
-        self._body_bytes = 0
+        self._kept = kept or KeptBodies()
         self._entries: deque[Entry] = deque(maxlen=_MOST_ENTRIES)
-        self._with_bodies: deque[Entry] = deque()
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
@@ -100,12 +118,7 @@ class RequestLog:
         entry = Entry(endpoint, arrived_us, body)
         self.total += 1
         self._entries.append(entry)
-        self._with_bodies.append(entry)
-        self._body_bytes += len(body)
-        while self._body_bytes > _MOST_BODY_BYTES or len(self._with_bodies) > _MOST_ENTRIES:
-            oldest = self._with_bodies.popleft()
-            self._body_bytes -= len(oldest.body)
-            oldest.body = b""
+        self._kept.keep(entry)
         return entry
 
 

@@ -27,7 +27,7 @@ from mockllm.core.speaker import DefaultSpeaker
 from mockllm.emulator.admission import Emulator
 from mockllm.protocols.anthropic_request import RequestReader
 from mockllm.protocols.openai_request import OpenAiReader
-from mockllm.server.request_log import RequestLog
+from mockllm.server.request_log import KeptBodies, RequestLog
 
 __all__ = ["DEFAULT_RUN", "Run", "RunError", "RunSpec", "Runs", "emulating", "read_spec"]
 
@@ -106,7 +106,7 @@ class Runs:
     """Runs by name, made by `make` where they are first asked for. The one not used for longest goes where there are
     more than 1,024 besides the default."""
 
-    __slots__ = ("_any_model", "_faults", "_held", "_make", "_replay", "default")
+    __slots__ = ("_any_model", "_faults", "_held", "_kept", "_make", "_replay", "default")
 
     def __init__(
         self,
@@ -120,6 +120,7 @@ class Runs:
         self._any_model = any_model
         self._faults = faults
         self._replay = replay
+        self._kept = KeptBodies()
         self._held: dict[str, Run] = {}
         self.default = self._made(RunSpec())
 
@@ -162,7 +163,7 @@ class Runs:
         told = emulator.profile, emulator.counter, occurrences, self._any_model
         replay = self._replay() if self._replay is not None else None
         readers = RequestReader(*told), OpenAiReader(*told)
-        return Run(spec, emulator, *readers, occurrences, self._faults, replay=replay)
+        return Run(spec, emulator, *readers, occurrences, self._faults, RequestLog(self._kept), replay=replay)
 
     def _hold(self, run: Run) -> None:
         self._held[run.spec.name] = run

@@ -245,8 +245,9 @@ ORDER = (
                 "            said_us = 0\n            for at_us, data in spoiled.writes:\n",
             ),
             (
-                "await deliveries.until(clock, admitted_us + at_us)\n",
-                "await deliveries.until(clock, clock.now_us() + at_us - said_us)\n                said_us = at_us\n",
+                "await deliveries.until(pace.reach(at_us))\n",
+                "await deliveries.until(clock.sleep_until(clock.now_us() + at_us - said_us))\n"
+                "                said_us = at_us\n",
             ),
         ),
         f"{WARP}::test_a_write_that_takes_long_delays_no_later_one",

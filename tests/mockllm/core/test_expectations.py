@@ -291,3 +291,19 @@ def test_passages_are_written_out_and_only_what_the_request_sends_counts() -> No
     asked = Facts.of(sent, COUNTER)
     assert asked.last_user == Passage("a/b", 50).render(200)
     assert asked.tools == ("get_weather",)
+
+
+def test_no_pattern_takes_longer_than_the_text_is_long() -> None:
+    waiting = Expectations()
+    waiting.register({"match": {"regex": "(a+)+$"}, "reply": "x"})
+    asked = Facts("m", False, "", "a" * 50_000 + "b", (), False)
+    assert waiting.take("call", lambda: asked) is None  # an engine that goes back on its steps would never come to it
+
+
+@pytest.mark.parametrize("regex", ["(?=a)b", r"(a)\1", "("])
+def test_a_pattern_that_such_a_search_cannot_have_is_refused_in_one_line(regex: str) -> None:
+    with pytest.raises(
+        ExpectationError, match=r"^match\.regex: not a regular expression that can be searched"
+    ) as caught:
+        Expectations().register({"match": {"regex": regex}, "reply": "x"})
+    assert "\n" not in str(caught.value)

@@ -600,3 +600,24 @@ def test_a_stop_sequence_ends_what_the_sdk_is_told() -> None:
         "stop_sequence",
         "END",
     )
+
+
+def test_models_are_told_to_those_with_a_credential() -> None:
+    async def talk(served: Served) -> list[tuple[int, bool]]:
+        told = []
+        for headers in ({"anthropic-version": "2023-06-01"}, {}, HEADERS, {"authorization": "Bearer key"}):
+            for path in ("/v1/models", f"/v1/models/{MODEL}"):
+                answer = await served.http.get(path, headers=headers)
+                told.append((answer.status_code, "type" in answer.json()))
+        return told
+
+    assert [status for status, _ in in_warp(talk)] == [401] * 4 + [200] * 4
+
+
+def test_a_name_that_is_no_name_is_not_said_back_in_full() -> None:
+    async def talk(served: Served) -> Any:
+        return await served.http.post("/v1/messages", json=body(model="x" * 1_000_000), headers=HEADERS)
+
+    response = in_warp(talk)
+    assert response.status_code == 400
+    assert len(response.content) < 5000

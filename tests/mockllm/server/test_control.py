@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -123,3 +124,38 @@ def test_what_is_no_run_is_refused_in_the_shape_of_the_api() -> None:
 
     response = in_warp(talk)
     assert (response.status_code, response.json()["error"]["type"]) == (404, "not_found_error")
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"model": NaN}', b"[" * 900 + b"]" * 900, b"\xff"])
+def test_whatever_was_asked_the_log_can_be_read(body: bytes) -> None:
+    async def talk(served: Served) -> Any:
+        await served.http.post("/v1/messages", content=body, headers=HEADERS)
+        return await served.http.get("/_mock/requests?bodies=true")
+
+    response = in_warp(talk)
+    assert response.status_code == 200
+    (entry,) = json.loads(response.text, parse_constant=pytest.fail)["requests"]
+    assert entry["status"] == 400
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "https://example.com"}, {"origin": "null"}, {"host": "example.com"}, {"host": "192.0.2.1:8787"}],
+)
+def test_a_page_of_another_site_does_not_steer_the_mock(headers: dict[str, str]) -> None:
+    async def talk(served: Served) -> list[int]:
+        return [
+            (await served.http.post("/_mock/faults", json={"kind": "cut"}, headers=headers)).status_code,
+            (await served.http.get("/_run/one/_mock/requests", headers=headers)).status_code,
+            (await served.http.post("/v1/messages", json=ASKED, headers=HEADERS)).status_code,
+        ]
+
+    assert in_warp(talk) == [403, 403, 200]
+
+
+@pytest.mark.parametrize("headers", [{"origin": "http://localhost:3000"}, {"host": "127.0.0.1:1"}, {"host": "[::1]:1"}])
+def test_a_page_of_this_machine_does(headers: dict[str, str]) -> None:
+    async def talk(served: Served) -> int:
+        return (await served.http.get("/_mock/state", headers=headers)).status_code
+
+    assert in_warp(talk) == 200

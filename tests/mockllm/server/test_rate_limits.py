@@ -9,6 +9,7 @@ import anthropic
 import pytest
 from server_for_tests import MODEL, Served, in_warp, letters
 
+from mockllm.core.faults import read_rules
 from mockllm.core.identity import CALL_HEADER
 from mockllm.core.limits import Limits, RateLimits
 
@@ -108,3 +109,33 @@ def test_output_that_is_being_said_refuses_the_next_request_once_it_is_too_much(
         return [entry.status for entry in served.runs.default.log]
 
     assert in_warp(talk) == [200, 429, 200]
+
+
+def test_a_refusal_says_where_its_sender_stands_as_far_as_it_is_known_who_that_is() -> None:
+    async def talk(served: Served) -> list[tuple[int, bool]]:
+        limited(served, requests=60)
+        key = {"x-api-key": "key", "anthropic-version": "2023-06-01"}
+        told = []
+        for headers, body in (
+            (key, {**ASKED, "max_tokens": "many"}),
+            (key, {**ASKED, "model": "claude-nobody"}),
+            ({"x-api-key": "key"}, ASKED),
+            ({"anthropic-version": "2023-06-01"}, ASKED),
+        ):
+            answer = await served.http.post("/v1/messages", json=body, headers=headers)
+            told.append((answer.status_code, "anthropic-ratelimit-requests-limit" in answer.headers))
+        served.runs.default.faults = read_rules({"kind": "rate_limit"})
+        answer = await served.http.post("/v1/messages", json=ASKED, headers=key)
+        return [*told, (answer.status_code, answer.headers["anthropic-ratelimit-requests-remaining"] == "60")]
+
+    assert in_warp(talk) == [(400, True), (404, True), (400, True), (401, False), (429, True)]
+
+
+def test_what_a_warm_run_reads_at_once_does_not_count_either() -> None:
+    async def talk(served: Served) -> int:
+        limited(served, input_tokens=150)
+        served.emulator.warm = True
+        system = [{"type": "text", "text": letters(2000), "cache_control": {"type": "ephemeral"}}]
+        return int((await served.create(system=system)).usage.cache_read_input_tokens)
+
+    assert in_warp(talk) == 2000

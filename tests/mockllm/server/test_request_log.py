@@ -8,7 +8,7 @@ from mockllm.core.reply import Reply
 from mockllm.core.timeline import Timeline
 from mockllm.core.usage import Usage
 from mockllm.emulator.admission import Answer
-from mockllm.server.request_log import RequestLog
+from mockllm.server.request_log import KeptBodies, RequestLog
 
 PLAN = Answer(
     Identity("main/turn-1", 1),
@@ -75,3 +75,12 @@ def test_a_body_that_is_larger_than_all_room_is_not_kept(monkeypatch: pytest.Mon
     log = RequestLog()
     assert log.open("messages", 0, b"x" * 101).body == b""
     assert log.open("messages", 0, b"x" * 100).body == b"x" * 100
+
+
+def test_the_bodies_of_all_runs_share_one_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mockllm.server.request_log, "_MOST_BODY_BYTES", 100)
+    kept = KeptBodies()
+    one, other = RequestLog(kept), RequestLog(kept)
+    first = one.open("messages", 0, b"x" * 60)
+    second = other.open("messages", 0, b"x" * 60)
+    assert (len(first.body), len(second.body)) == (0, 60)
