@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 
 from latlab import LatlabError
 from mockllm.core.distributions import Constant, Distribution
@@ -114,5 +114,6 @@ class Chat:
         uses = reply.tool_uses
         self.unmatched = {use.id for use in uses}
         # The lab never asks for thinking, so no part of a reply to it is any.
-        self.turns.append(Turn("assistant", cast("tuple[Part, ...]", reply.parts)))
+        parts: Any = reply.parts
+        self.turns.append(Turn("assistant", parts))
         return uses
