@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ _LAST_WORDS_S = 2.0
 
 
 class InputError(MockLLMError):
-    """A standard input whose end cannot be waited for."""
+    """Options that do not go together, or a standard input whose end cannot be waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +87,19 @@ def serve_command(
     check_host(host, allow_remote=allow_remote)
     loaded, _ = load(profile)
     rules, kept = faults_of(faults), limits_of(limits)
+    if replay is not None and (faults or limits):
+        raise InputError("--replay: a recording is said as it is, without --fault and --limit; leave those out")
+    if replay is None and replay_timing != "recorded":
+        raise InputError("--replay-timing: there is nothing to replay; name a recording with --replay")
     recording = None if replay is None else _recording(replay)
     if log_requests:
         _requests.addHandler(logging.StreamHandler(sys.stderr))
         _requests.setLevel(logging.INFO)
-    with tempfile.TemporaryDirectory(prefix="mockllm-") as folder:
+    with ExitStack() as stack:
         context, ready = None, {"profile": loaded.name}
         if tls:
             context, authority = certificate(host, "localhost")
-            trusted = Path(folder) / "ca.pem"
+            trusted = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mockllm-"))) / "ca.pem"
             trusted.write_bytes(authority)
             ready["ca"] = str(trusted)
         if replay is not None:
@@ -150,7 +155,7 @@ def real_runs(asked: Serving, loop: asyncio.AbstractEventLoop) -> Runs:
         asked.profile,
         asked.seed,
         lambda: RealClock(loop, asked.speed),
-        lambda: RateLimits(asked.limits, time.time()),
+        lambda: RateLimits(asked.limits, time.time(), asked.speed),
     )
     recording, timing = asked.recording, asked.replay_timing
     replay = None if recording is None else lambda: Replay(recording, timing)

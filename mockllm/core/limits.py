@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from math import ceil
 from typing import NamedTuple
 
 from mockllm import MockLLMError
@@ -130,15 +131,17 @@ class _Holder:
 class RateLimits:
     """The buckets of a run, for each model and workspace its own (of the last 4,096 that asked).
 
-    `epoch_s` is when the run began, in seconds of Unix time, for those who are told a date. `are_set` says that
-    somebody set a limit: where nobody did, nothing can be refused, and requests are only counted.
+    `epoch_s` is when the run began, in seconds of Unix time, and `speed` by how much its clock is faster than those of
+    its clients, who are told dates and waits of their own. `are_set` says that somebody set a limit: where nobody did,
+    nothing can be refused, and requests are only counted.
     """
 
-    __slots__ = ("_holders", "_limits", "_parts", "are_set", "epoch_s")
+    __slots__ = ("_epoch_s", "_holders", "_limits", "_parts", "_speed", "are_set")
 
-    def __init__(self, limits: Limits, epoch_s: float = 0.0) -> None:
+    def __init__(self, limits: Limits, epoch_s: float = 0.0, speed: float = 1.0) -> None:
         self.are_set = limits != Limits()
-        self.epoch_s = epoch_s
+        self._epoch_s = epoch_s
+        self._speed = speed
         self._parts = _PARTS_OF_AN_ANSWER if self.are_set else 1
         self._limits = limits
         self._holders: dict[tuple[str, str], _Holder] = {}
@@ -160,7 +163,7 @@ class RateLimits:
         ):
             if not bucket.fits(tokens, now_us):
                 wait_us = bucket.wait_us(tokens, now_us)
-                raise RateLimitedError(bucket.limit, what, max(1, -(-wait_us // 1_000_000)))
+                raise RateLimitedError(bucket.limit, what, max(1, ceil(wait_us / 1e6 / self._speed)))
         holder.requests.take(1, now_us)
         holder.input_tokens.take(input_tokens, now_us)
 
@@ -175,14 +178,18 @@ class RateLimits:
             at_us = first_us + (end_us - first_us) * (part + 1) // parts
             heappush(holder.coming, (at_us, share))
 
+    def unix_s(self, now_us: int) -> float:
+        """What a client's clock says now, in seconds of Unix time."""
+        return self._epoch_s + now_us / 1e6 / self._speed
+
     def standings(self, model: str, workspace: str, now_us: int) -> Standings:
         """How the buckets of one holder stand now."""
         holder = self._holder(model, workspace, now_us)
-        return Standings(
-            holder.requests.standing(now_us),
-            holder.input_tokens.standing(now_us),
-            holder.output_tokens.standing(now_us),
-        )
+        buckets = holder.requests, holder.input_tokens, holder.output_tokens
+        standings = Standings(*[bucket.standing(now_us) for bucket in buckets])
+        if self._speed == 1.0:
+            return standings
+        return Standings(*[one._replace(full_in_us=ceil(one.full_in_us / self._speed)) for one in standings])
 
     def _holder(self, model: str, workspace: str, now_us: int) -> _Holder:
         key = model, workspace

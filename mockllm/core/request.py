@@ -178,7 +178,8 @@ class Prefix:
 class Request:
     """What the emulator is asked: `size` blocks of `prefix`, breakpoints in ascending order, and the output limits.
 
-    `tools` are those that the answer may call; `answers_tools` says that the last user turn brings their results.
+    `tools` are those that the answer may call; `answers_tools` says that the last user turn brings their results,
+    and `must_call` that this one has to call one, which models do without a word.
     `counted` is the prompt's length in tokens where it has no breakpoints and the prefix was not made to hold it.
     `stop_sequences` end the text before them; `output_schema` is the JSON Schema that the text must be valid against.
     `thinking` says how thinking is shown, "" (there is none), "summarized" or "omitted"; `thinking_most` limits it.
@@ -205,6 +206,7 @@ class Request:
     workspace: str = "default"
     cache_key: str = ""
     previous_id: str | None = None
+    must_call: bool = False
     speed: str = "standard"
     least_tokens: int = 0
     automatic: Automatic | None = None

@@ -60,7 +60,8 @@ class DefaultSpeaker:
             return Script(output_tokens, text=canonical(value))
         first = int(chosen * len(request.tools))
         calls = range(int(CALLS_PER_TURN.quantile(many)))
-        return Script(output_tokens, [self._call(request, first + number, number) for number in calls])
+        spoken = 0 if request.must_call else output_tokens
+        return Script(spoken, [self._call(request, first + number, number) for number in calls])
 
     def _call(self, request: Request, place: int, number: int) -> tuple[str, dict[str, Any]]:
         tool = request.tools[place % len(request.tools)]

@@ -58,6 +58,7 @@ class RequestReader:
             stream=bool(body.stream),
             tools=_callable_tools(body, prompt.tools),
             answers_tools=results and not _must_call(body),
+            must_call=_must_call(body),
             stop_sequences=tuple(body.stop_sequences or ()),
             output_schema=_schema(body),
             thinking=_thinking(body, results),

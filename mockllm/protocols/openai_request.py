@@ -160,6 +160,7 @@ class OpenAiReader:
             stream=wanted.stream,
             tools=wanted.choice.tools,
             answers_tools=wanted.brings_results and not wanted.choice.must_call,
+            must_call=wanted.choice.must_call,
             stop_sequences=wanted.stop,
             output_schema=wanted.schema,
             least_tokens=min(wanted.least_tokens, max_tokens),

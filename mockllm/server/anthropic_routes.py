@@ -20,7 +20,7 @@ from mockllm.server.runs import Run
 
 __all__ = ["anthropic_headers", "anthropic_refusal", "anthropic_routes"]
 
-_ORGANIZATION = "00000000-0000-4000-8000-000000000000"
+_ORGANIZATION = "6d6f636b-6c6c-4d0e-8b1a-9f3c57e2d846"
 
 
 def anthropic_headers(identity: Identity) -> dict[str, str]:

@@ -109,6 +109,10 @@ class _Control:
         return json_response({"run": run.spec.model_dump(), "base_path": f"/_run/{run.spec.name}"})
 
     async def close_run(self, _: web.Request, run: Run) -> web.StreamResponse:
+        if run is self.runs.default:
+            raise ControlError(
+                "the default run cannot be closed; name another by its prefix: DELETE /_run/NAME/_mock/runs"
+            )
         self.runs.close(run.spec.name)
         return json_response({"closed": run.spec.name})
 

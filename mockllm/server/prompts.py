@@ -210,7 +210,7 @@ def _standing(endpoint: Endpoint, run: Run, headers: Mapping[str, str], asked: A
         except ApiError:
             return {}
     now_us = emulator.clock.now_us()
-    return endpoint.standing(limits.standings(model, workspace, now_us), limits.epoch_s + now_us / 1e6)
+    return endpoint.standing(limits.standings(model, workspace, now_us), limits.unix_s(now_us))
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

@@ -17,7 +17,7 @@ from mockllm.core.profile import Profile
 from mockllm.server.addresses import listen
 from mockllm.server.application import build_app, build_runner
 from mockllm.server.runs import DEFAULT_RUN, Runs, RunSpec, emulating
-from mockllm.testing.mock import DEFAULT_PROFILE, Mock, Place, profile_of
+from mockllm.testing.mock import DEFAULT_PROFILE, Mock, NotStartedError, Place, profile_of
 
 __all__ = ["MockServer", "SpeedError"]
 
@@ -99,7 +99,7 @@ class MockServer:
             self._profile,
             self._seed,
             lambda: RealClock(loop, self._speed),
-            lambda: RateLimits(Limits(), time.time()),
+            lambda: RateLimits(Limits(), time.time(), self._speed),
         )
         runs = Runs(make, any_model=self._any_model)
         app = build_app(runs, connection_setup=self._connection_setup)
@@ -121,5 +121,8 @@ class MockServer:
             except BaseException as error:  # it is the asker's
                 done.set_exception(error)
 
-        self._loop.call_soon_threadsafe(job)
+        try:
+            self._loop.call_soon_threadsafe(job)
+        except RuntimeError:
+            raise NotStartedError("the mock is not running any more; use it inside its `with` statement") from None
         return done.result()

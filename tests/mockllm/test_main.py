@@ -67,6 +67,9 @@ def test_profiles_are_listed_and_shown(monkeypatch: pytest.MonkeyPatch, capsys: 
         (["profiles", "no/such/file.toml"], "no/such/file.toml"),
         (["serve", "--port", "99999"], "see mockllm serve --help"),
         (["serve", "--fault", "fire=0.1"], "--fault fire=0.1: write KIND=RATE"),
+        (["serve", "--limit", "tokens=5"], "--limit tokens=5: write requests=NUMBER"),
+        (["serve", "--replay", "x.jsonl", "--fault", "cut=0.1"], "without --fault and --limit"),
+        (["serve", "--replay-timing", "profile"], "name a recording with --replay"),
         (["serve", "--speed", "0"], "see mockllm serve --help"),
     ],
 )

@@ -276,7 +276,7 @@ def test_no_key_reaches_the_file_s_bytes(tmp_path: Path) -> None:
     out.close()
     written = (tmp_path / "x.jsonl").read_bytes()
     assert out.kept == len(read_recording(written.splitlines(), "x.jsonl")) == 2
-    for secret in (KEY, KEY[:20], KEY[-12:], "user_0123456789", "00000000-0000-4000-8000-000000000000"):
+    for secret in (KEY, KEY[:20], KEY[-12:], "user_0123456789", "6d6f636b-6c6c-4d0e-8b1a-9f3c57e2d846"):
         assert secret.encode() not in written
     assert (tmp_path / "x.jsonl").stat().st_mode & 0o777 == 0o600
 

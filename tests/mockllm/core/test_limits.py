@@ -232,3 +232,13 @@ def prompt(words: str) -> Request:
 
 TestCacheAndLimits = CacheAndLimits.TestCase
 TestCacheAndLimits.settings = settings(stateful_step_count=40)
+
+
+def test_a_client_of_a_faster_clock_is_told_waits_and_dates_of_its_own() -> None:
+    slow, fast = RateLimits(Limits(requests=1), 100.0), RateLimits(Limits(requests=1), 100.0, speed=20.0)
+    for limits in (slow, fast):
+        assert refused(limits, 1, 0) is None
+    waits = [error.retry_after_s for error in (refused(slow, 1, 0), refused(fast, 1, 0)) if error is not None]
+    assert waits == [60, 3]
+    assert fast.standings("m", "w", 0).requests.full_in_us == 3 * SECOND
+    assert [limits.unix_s(40 * SECOND) for limits in (slow, fast)] == [140.0, 102.0]

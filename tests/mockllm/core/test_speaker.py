@@ -104,3 +104,8 @@ def test_where_a_schema_is_given_the_text_is_json_that_is_valid_against_it() -> 
     assert len({value["degrees"] for value in values}) > 1
     assert said(output_schema=schema, tools=(LOOK,)).tool_uses
     assert said(output_schema=schema, tools=(LOOK,), answers_tools=True).text is not None
+
+
+def test_a_call_that_is_demanded_comes_without_a_word() -> None:
+    assert said(tools=(LOOK,), must_call=True).output_tokens == 0
+    assert said(tools=(LOOK,), must_call=True).tool_uses == said(tools=(LOOK,)).tool_uses

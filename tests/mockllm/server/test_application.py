@@ -431,7 +431,7 @@ def test_ids_are_unique_to_a_response_and_the_same_in_another_run() -> None:
         for _ in range(2):
             ids.append((await served.http.post("/v1/messages", json={}, headers=HEADERS)).headers["request-id"])
             ids.append((await served.http.get("/health")).headers["request-id"])
-        assert {raw.headers["anthropic-organization-id"] for raw in raws} == {"00000000-0000-4000-8000-000000000000"}
+        assert {raw.headers["anthropic-organization-id"] for raw in raws} == {"6d6f636b-6c6c-4d0e-8b1a-9f3c57e2d846"}
         return ids
 
     first, second = in_warp(talk), in_warp(talk)

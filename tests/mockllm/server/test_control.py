@@ -159,3 +159,12 @@ def test_a_page_of_this_machine_does(headers: dict[str, str]) -> None:
         return (await served.http.get("/_mock/state", headers=headers)).status_code
 
     assert in_warp(talk) == 200
+
+
+def test_the_default_run_is_not_closed_and_the_line_says_how_another_is() -> None:
+    async def talk(served: Served) -> Any:
+        return await served.http.request("DELETE", "/_mock/runs", json={"name": "one"})
+
+    response = in_warp(talk)
+    assert response.status_code == 400
+    assert "DELETE /_run/NAME/_mock/runs" in response.json()["error"]

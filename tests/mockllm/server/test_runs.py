@@ -107,4 +107,4 @@ def test_a_run_is_made_as_its_spec_says_with_the_servers_luck_where_it_has_none_
     assert plain.limits is not None
     assert own.limits is not None
     assert plain.limits is not own.limits
-    assert plain.limits.epoch_s == 7.0
+    assert plain.limits.unix_s(0) == 7.0

@@ -14,6 +14,7 @@ from mockllm.core.profile import ProfileError
 from mockllm.server.addresses import AddressError
 from mockllm.server.runs import RunSpec
 from mockllm.testing import Mock, MockServer
+from mockllm.testing.mock import NotStartedError
 from mockllm.testing.threaded import SpeedError
 
 FAST = 1000.0
@@ -105,3 +106,10 @@ def test_a_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(AddressError, match="no more sockets"), MockServer(make_profile()):
         pass
     assert threading.active_count() == before
+
+
+def test_a_mock_that_is_gone_says_so() -> None:
+    with MockServer() as mock:
+        assert mock.requests == []
+    with pytest.raises(NotStartedError, match="not running any more"):
+        _ = mock.requests
