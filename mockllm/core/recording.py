@@ -19,14 +19,16 @@ from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from mockllm import MockLLMError
-from mockllm.core.redaction import (
-    LEAST_SECRET,
+from mockllm.core.carried import (
     USER,
     Carried,
-    Redaction,
+    carried_by_answer,
     carried_by_headers,
+    carried_by_json,
     carried_by_query,
+    named_in,
 )
+from mockllm.core.redaction import LEAST_SECRET, Redaction
 
 __all__ = ["FORMAT", "Chunk", "Exchange", "RecordingError", "asked", "read_recording", "redacted", "write_line"]
 
@@ -90,7 +92,9 @@ def asked(method: str, path: str, headers: Iterable[tuple[str, str]], body: byte
 def redacted(exchange: Exchange) -> Exchange:
     """`exchange` as it may be written down, and with the digits of what it asks."""
     plain = _json(exchange.body)
-    redaction = _redaction(exchange.path, exchange.request_headers, plain, exchange.headers)
+    answered = carried_by_answer(b"".join([chunk.data for chunk in exchange.chunks]))
+    answered += carried_by_headers(exchange.headers)
+    redaction = _redaction(exchange.path, exchange.request_headers, plain, answered)
     # Not with what the answer carried: whoever asks again could not know it.
     asking = _redaction(exchange.path, exchange.request_headers, plain)
     path, body = _redacted_path(exchange.path, asking), _redacted_body(exchange.body, plain, asking)
@@ -140,12 +144,12 @@ def read_recording(lines: Iterable[bytes], where: str) -> list[Exchange]:
 
 
 def _redaction(
-    path: str, headers: Iterable[tuple[str, str]], plain: Any, answered: Iterable[tuple[str, str]] = ()
+    path: str, headers: Iterable[tuple[str, str]], plain: Any, answered: Iterable[Carried] = ()
 ) -> Redaction:
     users = [value for _, _, value in _users(plain)] if isinstance(plain, dict) else []
     carried = [Carried(value, USER) for value in users if len(value) >= LEAST_SECRET]
     query = carried_by_query(path.partition("?")[2])
-    return Redaction([*carried_by_headers(headers), *query, *carried_by_headers(answered), *carried])
+    return Redaction([*carried_by_headers(headers), *query, *carried_by_json(plain), *answered, *carried])
 
 
 def _users(plain: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
@@ -170,6 +174,8 @@ def _redacted_body(body: bytes, plain: Any, redaction: Redaction) -> bytes:
     if isinstance(plain, dict):
         for held, name, _ in _users(plain):
             held[name] = USER
+    for named in named_in(plain):
+        named.held[named.place] = named.placeholder
     # Written anew first, so that no escape of the client's own hides anything.
     return redaction.chunks([_compact(plain)])[0]
 

@@ -13,35 +13,24 @@ same in JSON, in a header and in a URL.
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
+from mockllm.core.carried import USER, Carried
 from mockllm.core.secret_forms import CREDENTIAL, ORGANIZATION, Found, secrets_in
+from mockllm.core.secret_names import is_secret_parameter
 
-__all__ = [
-    "CREDENTIAL",
-    "LEAST_SECRET",
-    "ORGANIZATION",
-    "USER",
-    "Carried",
-    "Redaction",
-    "carried_by_headers",
-    "carried_by_query",
-]
+__all__ = ["LEAST_SECRET", "Redaction"]
 
-USER = "REMOVED-USER"
 LEAST_SECRET = 8
 """Characters; a shorter value is no real credential, and would take ordinary words with it."""
 
 _LEAST_BASE64 = 12
-_SECRET_HEADER = re.compile(r"auth|api-?key|token|secret|cookie|password|credential|signature|-key$", re.IGNORECASE)
-_ORGANIZATION_HEADER = re.compile(r"organi[sz]ation|project|workspace|account", re.IGNORECASE)
-_FIGURES = re.compile(r"ratelimit", re.IGNORECASE)  # `…-ratelimit-tokens-reset` holds no secret
-_SECRET_PARAMETER = re.compile(r"(^|[_-])(auth|key|apikey|token|secret|password|sig|signature)$", re.IGNORECASE)
+_PLACEHOLDERS = (CREDENTIAL, ORGANIZATION, USER)
 
 # The strings of a stream in which a model speaks, one delta after the other.
 _DELTA = re.compile(
@@ -49,56 +38,17 @@ _DELTA = re.compile(
 )
 
 
-class Carried(NamedTuple):
-    """A value that an exchange carried, and what stands in its place."""
-
-    value: str
-    placeholder: str
-
-
-def carried_by_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[Carried]:
-    """The credentials and organisations in `headers`, of a request or of an answer."""
-    found: list[Carried] = []
-    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
-        if _FIGURES.search(name):
-            continue
-        if _ORGANIZATION_HEADER.search(name):
-            found.append(Carried(value.strip(), ORGANIZATION))
-        elif _SECRET_HEADER.search(name):
-            found += [Carried(secret, CREDENTIAL) for secret in _secrets(name.lower(), value.strip())]
-    return found
-
-
-def _secrets(name: str, value: str) -> list[str]:
-    """The credentials in a header's value: without its scheme, and each cookie's by itself."""
-    if "cookie" in name:
-        pairs = value.split(";")[:1] if name == "set-cookie" else value.split(";")
-        return [pair.partition("=")[2].strip().strip('"') for pair in pairs]
-    scheme, _, token = value.partition(" ")
-    if scheme.lower() in ("bearer", "token"):
-        return [token.strip()]
-    if scheme.lower() != "basic":
-        return [value]
-    try:
-        plain = b64decode(token, validate=True).decode("utf-8")
-    except ValueError:
-        return [token]
-    return [token, plain, plain.partition(":")[2]]
-
-
-def carried_by_query(query: str) -> list[Carried]:
-    """The credentials in the query of a URL."""
-    pairs = parse_qsl(query, keep_blank_values=True)
-    return [Carried(value, CREDENTIAL) for name, value in pairs if _SECRET_PARAMETER.search(name)]
-
-
 class Redaction:
     """Takes out of the texts of one exchange what it carried, and what has the form of a credential."""
 
-    __slots__ = ("_values", "_written")
+    __slots__ = ("_short", "_values", "_written")
 
     def __init__(self, carried: Iterable[Carried]) -> None:
-        known = sorted({held for held in carried if len(held.value) >= LEAST_SECRET}, key=_longest_first)
+        held_values = {held for held in carried if held.value and held.value not in _PLACEHOLDERS}
+        known = sorted(
+            {held._replace(name="") for held in held_values if len(held.value) >= LEAST_SECRET}, key=_longest_first
+        )
+        self._short = sorted({held for held in held_values if held.name and len(held.value) < LEAST_SECRET})
         self._values = [(held.value, held.placeholder) for held in known]
         self._written = [(written, held.placeholder) for held in known for written in _written(held.value)]
 
@@ -108,10 +58,10 @@ class Redaction:
 
     def query(self, query: str) -> str:
         """The query of a URL without the values of the parameters that are credentials, and without the rest of it."""
-        if not any(_SECRET_PARAMETER.search(name) for name, _ in parse_qsl(query, keep_blank_values=True)):
+        if not any(is_secret_parameter(name) for name, _ in parse_qsl(query, keep_blank_values=True)):
             return self.text(query)
         pairs = [
-            (name, CREDENTIAL if _SECRET_PARAMETER.search(name) else value)
+            (name, CREDENTIAL if is_secret_parameter(name) else value)
             for name, value in parse_qsl(query, keep_blank_values=True)
         ]
         return self.text(urlencode(pairs))
@@ -134,13 +84,14 @@ class Redaction:
             if written.needle in text:
                 for match in re.finditer(written.pattern, text):
                     yield Found(*match.span(), placeholder)
+        for held in self._short:
+            for match in re.finditer(_under_its_name(held), text):
+                yield Found(*match.span(1), held.placeholder)
         yield from secrets_in(text)
         for value, placeholder in self._values:
-            held = value.encode("utf-8", "surrogatepass").decode("latin-1")
-            for length in range(min(len(held) - 1, len(text)), LEAST_SECRET - 1, -1):
-                if text.endswith(held[:length]):
-                    yield Found(len(text) - length, len(text), placeholder)
-                    break
+            length = _begun(value.encode("utf-8", "surrogatepass").decode("latin-1"), text)
+            if length >= LEAST_SECRET:
+                yield Found(len(text) - length, len(text), placeholder)
 
     def _found_spoken(self, text: str) -> Iterator[Found]:
         """The same in what a stream's deltas say together, at the places where they say it."""
@@ -160,6 +111,32 @@ class Redaction:
 
 def _longest_first(held: Carried) -> tuple[int, Carried]:
     return -len(held.value), held
+
+
+def _begun(value: str, text: str) -> int:
+    """How much of the beginning of `value` is the end of `text`, which may break off in the middle of it."""
+    end = text[-(len(value) - 1) :]
+    if value[:LEAST_SECRET] not in end:
+        return 0
+    # By Knuth, Morris and Pratt: a value may be as long as a body.
+    borders = [0]
+    for character in value[1:]:
+        borders.append(_longer(value, borders, borders[-1], character))
+    length = 0
+    for character in end:
+        length = _longer(value, borders, length, character)
+    return length
+
+
+def _longer(value: str, borders: list[int], length: int, character: str) -> int:
+    while length and value[length] != character:
+        length = borders[length - 1]
+    return length + (value[length] == character)
+
+
+def _under_its_name(held: Carried) -> str:
+    name, value = ["".join([_atom(character) for character in part]) for part in (held.name, held.value)]
+    return rf'"{name}\\*"\s{{0,8}}:\s{{0,8}}\\*"({value})(?=\\*")'
 
 
 class _Written(NamedTuple):

@@ -1,0 +1,43 @@
+"""What an exchange carries: by the names of its headers, of its parameters and of the fields of its JSON."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+from mockllm.core.carried import carried_by_headers, carried_by_query
+from mockllm.core.redaction import Redaction
+from mockllm.core.secret_forms import CREDENTIAL, ORGANIZATION
+
+KEY = "sk-ant-api03-Zx8_QwErTy-0123456789abcdefAA"
+NOTHING = Redaction([])
+UUID = "3f2b8a10-77aa-4c1e-9d2f-0a1b2c3d4e5f"
+
+
+def test_headers_carry_credentials_and_organisations() -> None:
+    basic = b64encode(b"user:open-sesame").decode()
+    carried = carried_by_headers(
+        [
+            ("Authorization", f"Bearer {KEY}"),
+            ("X-Api-Key", "key-1"),
+            ("Proxy-Authorization", f"Basic {basic}"),
+            ("Cookie", 'a=one; b="two"'),
+            ("Set-Cookie", "c=three; Path=/; HttpOnly"),
+            ("x-goog-api-key", "google"),
+            ("Anthropic-Organization-Id", UUID),
+            ("OpenAI-Project", "proj_1"),
+            ("anthropic-workspace-id", "wrkspc_1"),
+            ("anthropic-ratelimit-tokens-reset", "2026-11-24T12:00:00Z"),
+            ("content-type", "application/json"),
+        ]
+    )
+    credentials = {held.value for held in carried if held.placeholder == CREDENTIAL}
+    assert credentials == {KEY, "key-1", basic, "user:open-sesame", "open-sesame", "one", "two", "three", "google"}
+    assert {held.value for held in carried if held.placeholder == ORGANIZATION} == {UUID, "proj_1", "wrkspc_1"}
+
+
+def test_a_query_carries_credentials_and_keeps_its_other_parameters() -> None:
+    query = "beta=true&api_key=abc&key=d%2Fef&Access_Token=1&monkey=x"
+    assert [held.value for held in carried_by_query(query)] == ["abc", "d/ef", "1"]
+    kept = NOTHING.query(query)
+    assert kept == f"beta=true&api_key={CREDENTIAL}&key={CREDENTIAL}&Access_Token={CREDENTIAL}&monkey=x"
+    assert NOTHING.query("beta=true&x") == "beta=true&x"
