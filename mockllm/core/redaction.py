@@ -30,6 +30,7 @@ LEAST_SECRET = 8
 """Characters; a shorter value is no real credential, and would take ordinary words with it."""
 
 _LEAST_BASE64 = 12
+_ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 _PLACEHOLDERS = (CREDENTIAL, ORGANIZATION, USER)
 
 # The strings of a stream in which a model speaks, one delta after the other.
@@ -170,6 +171,8 @@ def _atom(character: str) -> str:
     raw = character.encode("utf-8", "surrogatepass")
     units = character.encode("utf-16-be", "surrogatepass")
     escaped = "".join([rf"\\+u(?i:{units[at : at + 2].hex()})" for at in range(0, len(units), 2)])
+    if character in _ESCAPES:
+        escaped += rf"|\\+{_ESCAPES[character]}"
     percent = "".join([f"%(?i:{byte:02x})" for byte in raw])
     return rf"(?:{percent}|{escaped}|\\*{re.escape(raw.decode('latin-1'))})"
 

@@ -183,7 +183,7 @@ SECRET = "correct-horse-battery-staple"
         ({"client_secret": {"value": SECRET, "expires_at": 5}}, SECRET),
         ({"credential": SECRET}, SECRET),
         ({"credentials": SECRET}, SECRET),
-        ({"credentials": [SECRET, "qqjq"]}, "qqjq"),
+        ({"credentials": ["other-one", SECRET]}, SECRET),
         ({"env": [{"name": "DB_PASSWORD", "value": SECRET}]}, SECRET),
         ({"env": {"GITHUB_TOKEN": SECRET, "refreshToken": 5}}, SECRET),
         ({"password": 'a "quoted" pass\\word\u00e9\n'}, "quoted"),

@@ -80,7 +80,7 @@ def test_what_was_carried_is_removed_from_what_a_model_says_in_pieces(secret: st
     assert spoken(redaction.chunks(sse(*split(f"<{secret}>", cuts)))) == f"<{USER}>"
 
 
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=LEAST_SECRET, max_size=30))
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=LEAST_SECRET, max_size=30))
 def test_what_was_carried_is_removed_as_json_and_urls_write_it(secret: str) -> None:
     redaction = Redaction([Carried(secret, CREDENTIAL)])
     for written in (
