@@ -12,13 +12,14 @@ same in JSON, in a header and in a URL.
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote_from_bytes, urlencode
 
 from mockllm.core.carried import USER, Carried
 from mockllm.core.secret_forms import CREDENTIAL, ORGANIZATION, Found, secrets_in
@@ -30,6 +31,7 @@ LEAST_SECRET = 8
 """Characters; a shorter value is no real credential, and would take ordinary words with it."""
 
 _LEAST_BASE64 = 12
+_LONG = 8192  # characters
 _ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 _PLACEHOLDERS = (CREDENTIAL, ORGANIZATION, USER)
 
@@ -49,7 +51,7 @@ class Redaction:
         known = sorted(
             {held._replace(name="") for held in held_values if len(held.value) >= LEAST_SECRET}, key=_longest_first
         )
-        self._short = sorted({held for held in held_values if held.name and len(held.value) < LEAST_SECRET})
+        self._short = _under_names([held for held in held_values if held.name and len(held.value) < LEAST_SECRET])
         self._values = [(held.value, held.placeholder) for held in known]
         self._written = [(written, held.placeholder) for held in known for written in _written(held.value)]
 
@@ -85,9 +87,9 @@ class Redaction:
             if written.needle in text:
                 for match in re.finditer(written.pattern, text):
                     yield Found(*match.span(), placeholder)
-        for held in self._short:
-            for match in re.finditer(_under_its_name(held), text):
-                yield Found(*match.span(1), held.placeholder)
+        for pattern, placeholder in self._short:
+            for match in pattern.finditer(text):
+                yield Found(*match.span(1), placeholder)
         yield from secrets_in(text)
         for value, placeholder in self._values:
             length = _begun(value.encode("utf-8", "surrogatepass").decode("latin-1"), text)
@@ -135,9 +137,15 @@ def _longer(value: str, borders: list[int], length: int, character: str) -> int:
     return length + (value[length] == character)
 
 
-def _under_its_name(held: Carried) -> str:
-    name, value = ["".join([_atom(character) for character in part]) for part in (held.name, held.value)]
-    return rf'"{name}\\*"\s{{0,8}}:\s{{0,8}}\\*"({value})(?=\\*")'
+def _under_names(held: Iterable[Carried]) -> list[tuple[re.Pattern[str], str]]:
+    """For each name the pattern of all its short values, so that a text is searched once a name."""
+    values: dict[tuple[str, str], list[str]] = {}
+    for value, placeholder, name in sorted(set(held)):
+        values.setdefault((name, placeholder), []).append(_pattern(value))
+    return [
+        (re.compile(rf'"{_pattern(name)}\\*"\s{{0,8}}:\s{{0,8}}\\*"({"|".join(written)})(?=\\*")'), placeholder)
+        for (name, placeholder), written in values.items()
+    ]
 
 
 class _Written(NamedTuple):
@@ -149,8 +157,11 @@ class _Written(NamedTuple):
 
 def _written(value: str) -> list[_Written]:
     """All the ways in which `value` may be written."""
-    ways = [_Written("".join([_atom(character) for character in value]), _longest(r"[A-Za-z0-9._~-]+", value))]
     raw = value.encode("utf-8", "surrogatepass")
+    if len(value) <= _LONG:
+        ways = [_Written(_pattern(value), _longest(r"[A-Za-z0-9._~-]+", value))]
+    else:
+        ways = [_Written(re.escape(one), one) for one in _long_ways(value, raw)]
     for shift in range(3) if len(raw) >= _LEAST_BASE64 else ():
         # What stands before and after it in the same encoding changes its first and its last digit.
         digits = b64encode(b"\0" * shift + raw).decode()
@@ -158,6 +169,20 @@ def _written(value: str) -> list[_Written]:
         pattern = re.escape(inner).replace(r"\+", "[+-]").replace("/", "[/_]")
         ways.append(_Written(pattern, _longest("[A-Za-z0-9]+", inner)))
     return ways
+
+
+def _long_ways(value: str, raw: bytes) -> set[str]:
+    """The ways to write a value that is too long for a pattern with a choice at each character."""
+    ways = {raw.decode("latin-1"), quote_from_bytes(raw, safe="")}
+    for is_ascii in (True, False):
+        once = json.dumps(value, ensure_ascii=is_ascii)[1:-1].encode("utf-8", "surrogatepass").decode("latin-1")
+        twice = json.dumps(once)[1:-1] if is_ascii else once.replace("\\", "\\\\").replace('"', '\\"')
+        ways |= {once, once.replace("/", "\\/"), twice}
+    return ways
+
+
+def _pattern(value: str) -> str:
+    return "".join([_atom(character) for character in value])
 
 
 def _longest(run: str, text: str) -> str:

@@ -93,6 +93,31 @@ def test_what_was_carried_is_removed_as_json_and_urls_write_it(secret: str) -> N
         assert redaction.text(written).strip('"\\') == CREDENTIAL
 
 
+def test_what_was_carried_may_be_as_long_as_a_body() -> None:
+    secret = 'a é/"\\\n' * 50_000
+    redaction = Redaction([Carried(secret, CREDENTIAL)])
+    for written in (
+        secret,
+        json.dumps(secret),
+        json.dumps(secret, ensure_ascii=False),
+        json.dumps(json.dumps(secret)),
+        json.dumps(secret).replace("/", "\\/"),
+        quote(secret, safe=""),
+        b64encode(secret.encode()).decode(),
+    ):
+        assert CREDENTIAL in redaction.text(f"<{written}>")
+        assert len(redaction.text(f"<{written}>")) < 30
+    assert redaction.text(f"It is {secret[:99_999]}") == f"It is {CREDENTIAL}"
+
+
+@pytest.mark.parametrize("name", ["", "pin_code"])
+def test_a_short_value_is_removed_under_its_name_alone(name: str) -> None:
+    redaction = Redaction([Carried("word", CREDENTIAL, name), Carried("other", CREDENTIAL, name)])
+    text = '{"pin_code": "word", "a": "{\\"pin_code\\":\\"other\\"}", "b": "word", "pin_code": "words"}'
+    kept = text if not name else text.replace('code": "word"', f'code": "{CREDENTIAL}"').replace("other", CREDENTIAL)
+    assert redaction.text(text) == kept
+
+
 @given(st.binary(max_size=5), st.text("abcXYZ01-_+/=", min_size=12, max_size=40), st.binary(max_size=5))
 def test_what_was_carried_is_removed_in_base64(before: bytes, secret: str, after: bytes) -> None:
     redaction = Redaction([Carried(secret, CREDENTIAL)])
