@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from mockllm.core.secret_forms import CREDENTIAL, ORGANIZATION, userinfo_in
+from mockllm.core.secret_forms import CREDENTIAL, ORGANIZATION, tokens_in, userinfo_in
 from mockllm.core.secret_names import (
     is_identifying_header,
     is_list_of_secrets,
@@ -30,7 +30,7 @@ __all__ = [
     "USER",
     "Carried",
     "Named",
-    "carried_by_answer",
+    "carried_by_body",
     "carried_by_headers",
     "carried_by_json",
     "carried_by_query",
@@ -48,6 +48,7 @@ _PART = re.compile(
     re.IGNORECASE,
 )
 _EVENT = re.compile(rb"^(?:data:)?[ \t]*([{\[].*)$", re.MULTILINE)
+_FORM = re.compile(r"[^\s={}\"]{1,100}=[^\s{}\"]*")
 _LOGPROBS = ("logprobs", "top_logprobs")
 
 
@@ -126,12 +127,18 @@ def _passwords(userinfo: str) -> list[str]:
     return [secret, unquote(secret)]
 
 
-def carried_by_answer(body: bytes) -> list[Carried]:
-    """What an answer carries, be it one piece of JSON, or a stream of events or lines."""
+def carried_by_body(body: bytes) -> list[Carried]:
+    """What a body carries, be it one piece of JSON, a stream of events or lines, a form, or JSON that breaks off."""
     whole = _parsed(body)
     if whole is not None:
         return carried_by_json(whole)
-    return [held for event in _EVENT.finditer(body) for held in carried_by_json(_parsed(event[1]))]
+    found = [held for event in _EVENT.finditer(body) for held in carried_by_json(_parsed(event[1]))]
+    text = body.decode("utf-8", "replace")
+    if _FORM.fullmatch(text):
+        found += carried_by_query(text)
+    if '"logprob' not in text:
+        found += [Carried(text[start:end], CREDENTIAL, "token") for start, end, _ in tokens_in(text)]
+    return found
 
 
 def named_in(plain: Any) -> Iterator[Named]:

@@ -22,9 +22,8 @@ from mockllm import MockLLMError
 from mockllm.core.carried import (
     USER,
     Carried,
-    carried_by_answer,
+    carried_by_body,
     carried_by_headers,
-    carried_by_json,
     carried_by_query,
     named_in,
 )
@@ -85,18 +84,18 @@ class Exchange(NamedTuple):
 def asked(method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes) -> str:
     """What is asked, in 32 hexadecimal digits: equal for two requests of which one answer is the other's."""
     plain = _json(body)
-    redaction = _redaction(path, headers, plain)
+    redaction = _redaction(path, headers, body, plain)
     return _digits(method, _redacted_path(path, redaction), _redacted_body(body, plain, redaction))
 
 
 def redacted(exchange: Exchange) -> Exchange:
     """`exchange` as it may be written down, and with the digits of what it asks."""
     plain = _json(exchange.body)
-    answered = carried_by_answer(b"".join([chunk.data for chunk in exchange.chunks]))
+    answered = carried_by_body(b"".join([chunk.data for chunk in exchange.chunks]))
     answered += carried_by_headers(exchange.headers)
-    redaction = _redaction(exchange.path, exchange.request_headers, plain, answered)
+    redaction = _redaction(exchange.path, exchange.request_headers, exchange.body, plain, answered)
     # Not with what the answer carried: whoever asks again could not know it.
-    asking = _redaction(exchange.path, exchange.request_headers, plain)
+    asking = _redaction(exchange.path, exchange.request_headers, exchange.body, plain)
     path, body = _redacted_path(exchange.path, asking), _redacted_body(exchange.body, plain, asking)
     data = redaction.chunks([chunk.data for chunk in exchange.chunks])
     return exchange._replace(
@@ -144,12 +143,12 @@ def read_recording(lines: Iterable[bytes], where: str) -> list[Exchange]:
 
 
 def _redaction(
-    path: str, headers: Iterable[tuple[str, str]], plain: Any, answered: Iterable[Carried] = ()
+    path: str, headers: Iterable[tuple[str, str]], body: bytes, plain: Any, answered: Iterable[Carried] = ()
 ) -> Redaction:
     users = [value for _, _, value in _users(plain)] if isinstance(plain, dict) else []
     carried = [Carried(value, USER) for value in users if len(value) >= LEAST_SECRET]
     query = carried_by_query(path.partition("?")[2])
-    return Redaction([*carried_by_headers(headers), *query, *carried_by_json(plain), *answered, *carried])
+    return Redaction([*carried_by_headers(headers), *query, *carried_by_body(body), *answered, *carried])
 
 
 def _users(plain: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:

@@ -1,10 +1,11 @@
 """What must not reach the disk: credentials, and which organisation, project or user it was.
 
-Two rules find them. What an exchange itself carries (in headers and parameters that name a secret or an organisation,
-and as the user's id in its body) goes wherever it occurs; and so does whatever has the form of a key, a token or an
-organisation's id, whoever it belongs to. Both see through the boundaries of chunks and of server-sent events, since a
-model may say half a key in one delta and half in the next. What is carried is also known as JSON escapes it, percent-
-encoded, in base64, and by its beginning where the answer breaks off in its middle.
+Two rules find them. What an exchange itself carries (`mockllm.core.carried`: in headers, in parameters and in fields of
+JSON that name a secret or an organisation, and as the user's id) goes wherever it occurs; and so does whatever has the
+form of a key, a token or an organisation's id (`mockllm.core.secret_forms`), whoever it belongs to. Both see through
+the boundaries of chunks and of server-sent events, since a model may say half a key in one delta and half in the next.
+What is carried is also known as JSON escapes it, percent-encoded, in base64, and by its beginning where the answer
+breaks off in its middle.
 
 What is found becomes `REMOVED-CREDENTIAL`, `REMOVED-ORGANIZATION` or `REMOVED-USER`, the same for every value, and the
 same in JSON, in a header and in a URL.
@@ -22,7 +23,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, quote_from_bytes, urlencode
 
 from mockllm.core.carried import USER, Carried
-from mockllm.core.secret_forms import CREDENTIAL, ORGANIZATION, Found, secrets_in
+from mockllm.core.secret_forms import CREDENTIAL, ORGANIZATION, Found, secrets_in, tokens_in
 from mockllm.core.secret_names import is_secret_parameter
 
 __all__ = ["LEAST_SECRET", "Redaction"]
@@ -101,7 +102,7 @@ class Redaction:
         deltas = [match.span(1) for match in _DELTA.finditer(text)]
         spoken = "".join([text[start:end] for start, end in deltas])
         begins = [0, *accumulate([end - start for start, end in deltas])]
-        for found in self._found(spoken):
+        for found in (*self._found(spoken), *tokens_in(spoken)):
             place, placeholder = bisect_right(begins, found.start) - 1, found.placeholder
             while place < len(deltas) and begins[place] < found.end:
                 shift = deltas[place][0] - begins[place]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from mockllm.core.secret_names import is_secret_parameter
 
-__all__ = ["CREDENTIAL", "ORGANIZATION", "Found", "secrets_in", "userinfo_in"]
+__all__ = ["CREDENTIAL", "ORGANIZATION", "Found", "secrets_in", "tokens_in", "userinfo_in"]
 
 CREDENTIAL = "REMOVED-CREDENTIAL"
 ORGANIZATION = "REMOVED-ORGANIZATION"
@@ -100,6 +100,7 @@ _FORMS = (
 )
 
 
+_TOKEN = _value("token", _QUOTED.replace(_TEXT, r"(?<=[\"\\]token)"), _STRING, 1)
 # The name and password in a URL, as it is, as JSON may escape it, and as a part of another URL.
 _USERINFO = re.compile(
     r"(?<=://)[^\s/?#\"'<>\\]+(?=@)|(?<=:\\/\\/)[^\s/?#\"'<>\\]+(?=@)"
@@ -118,6 +119,11 @@ def secrets_in(text: str) -> Iterator[Found]:
     for match in _IN_QUERY.finditer(text):
         if is_secret_parameter(match[1]):
             yield Found(*match.span(2), CREDENTIAL)
+
+
+def tokens_in(text: str) -> Iterator[Found]:
+    """The strings under `token` in what has the form of JSON, where that is no piece of text."""
+    yield from _formed(_TOKEN, text, text.lower())
 
 
 def userinfo_in(text: str) -> Iterator[tuple[int, int]]:

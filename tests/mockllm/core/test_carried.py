@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 
-from mockllm.core.carried import carried_by_headers, carried_by_query
+from mockllm.core.carried import USER, Carried, carried_by_body, carried_by_headers, carried_by_query, named_in
 from mockllm.core.redaction import Redaction
 from mockllm.core.secret_forms import CREDENTIAL, ORGANIZATION
 
@@ -41,3 +42,31 @@ def test_a_query_carries_credentials_and_keeps_its_other_parameters() -> None:
     kept = NOTHING.query(query)
     assert kept == f"beta=true&api_key={CREDENTIAL}&key={CREDENTIAL}&Access_Token={CREDENTIAL}&monkey=x"
     assert NOTHING.query("beta=true&x") == "beta=true&x"
+
+
+def test_headers_carry_a_secret_without_its_scheme_and_the_session() -> None:
+    assert carried_by_headers({"authorization": "ApiKey one"})[-1] == Carried("one", CREDENTIAL)
+    assert carried_by_headers({"x-api-key": "no/form of a key"}) == [Carried("no/form of a key", CREDENTIAL)]
+    assert carried_by_headers({"X-Claude-Code-Session-Id": " a-b "}) == [Carried("a-b", USER)]
+    assert carried_by_headers({"user-agent": "x", "x-request-id": "y", "x-ratelimit-session": "z"}) == []
+
+
+def test_places_are_found_in_json_that_strings_hold_and_can_be_written_to() -> None:
+    plain = {"a": [{"password": "x"}], "b": json.dumps([{"org_id": "y"}]), "secrets": ["z", 5]}
+    found = list(named_in(plain))
+    assert {(named.name, named.value, named.placeholder) for named in found} == {
+        ("password", "x", CREDENTIAL),
+        ("org_id", "y", ORGANIZATION),
+        ("", "z", CREDENTIAL),
+    }
+    for named in found:
+        named.held[named.place] = named.placeholder
+    assert plain == {"a": [{"password": CREDENTIAL}], "b": '[{"org_id": "y"}]', "secrets": [CREDENTIAL, 5]}
+
+
+def test_json_deeper_than_python_goes_is_walked() -> None:
+    assert [held.value for held in carried_by_body(b"[" * 900 + b'{"token": "x"}' + b"]" * 900)] == ["x", "x"]
+
+
+def test_the_password_of_a_url_is_carried_as_it_is_and_as_it_is_written() -> None:
+    assert [held.value for held in carried_by_body(b'["see https://bob:a%2Fb@x/."]')] == ["a%2Fb", "a/b"]

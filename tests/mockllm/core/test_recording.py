@@ -219,8 +219,12 @@ def test_what_its_name_gives_away_in_a_body_reaches_no_line(fields: dict[str, An
         stream = b"event: x\r\ndata: " + body + b"\r\n\r\ndata: " + said + b"\r\n\r\ndata: [DONE]\r\n\r\n"
         held = exchange({**QUESTION, "system": echo}, chunks=(Chunk(5, stream[:50]), Chunk(6, stream[50:])))
     else:
-        # No JSON, since it breaks off; there a name of one word is too little, and a list is no value.
-        if "token" in fields or "organization" in str(fields) or not re.search(r": *\\*\"[^\"]*$", body.decode()[:-2]):
+        # No JSON, since it breaks off; there the names of organisations are too little, and a list is no value.
+        if (
+            "value" in str(fields)
+            or "organization" in str(fields)
+            or not re.search(r": *\\*\"[^\"]*$", body.decode()[:-2])
+        ):
             fields = {"password": secret}
         held = exchange(chunks=(Chunk(5, json.dumps({"n": 1, **fields}).encode()[:-1]),), cut=True)
     line = write_line(held)
@@ -285,6 +289,25 @@ def test_what_the_query_carries_reaches_no_line(name: str) -> None:
     line = write_line(exchange(path=f"/v1/x?beta=true&{name}={SECRET}", chunks=(chunk,)))
     assert SECRET.encode() not in line
     assert json.loads(line)["path"] == f"/v1/x?beta=true&{name}={CREDENTIAL}"
+
+
+@pytest.mark.parametrize("name", ["password", "api_key", "token", "access_token", "authorization", "client_secret"])
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_what_its_name_gives_away_is_removed_where_a_model_says_it_in_pieces(name: str, size: int) -> None:
+    said = json.dumps({name: SECRET})
+    pieces = [said[at : at + size] for at in range(0, len(said), size)]
+    chunks = [Chunk(5, b"data: " + json.dumps({"delta": {"partial_json": one}}).encode() + b"\n\n") for one in pieces]
+    (read,) = read_recording([write_line(exchange(chunks=tuple(chunks)))], "x.jsonl")
+    events = [json.loads(chunk.data[6:]) for chunk in read.chunks]
+    assert json.loads("".join([event["delta"]["partial_json"] for event in events])) == {name: CREDENTIAL}
+
+
+def test_what_a_form_carries_reaches_no_line() -> None:
+    body = f"client_secret={SECRET}&token=another-one&grant_type=refresh".encode()
+    line = write_line(exchange(body, chunks=(Chunk(5, f"{SECRET}, another-one".encode()),)))
+    assert SECRET.encode() not in line
+    assert b"another-one" not in line
+    assert b"&grant_type=refresh" in line
 
 
 def test_the_same_is_asked_with_another_secret_in_the_body() -> None:
