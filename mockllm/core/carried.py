@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from mockllm.core.secret_forms import CREDENTIAL, ORGANIZATION, tokens_in, userinfo_in
+from mockllm.core.secret_forms import CREDENTIAL, ORGANIZATION, parameters_in, tokens_in, userinfo_in
 from mockllm.core.secret_names import (
     is_identifying_header,
     is_list_of_secrets,
@@ -110,11 +110,13 @@ def carried_by_query(query: str) -> list[Carried]:
 
 
 def carried_by_json(plain: Any) -> list[Carried]:
-    """What the JSON of a body carries: under names that say so, and as the passwords of URLs."""
+    """What the JSON of a body carries: under names that say so, and as passwords and parameters of URLs."""
     found: list[Carried] = []
     for text in _texts(plain):
         for start, end in userinfo_in(text):
             found += [Carried(secret, CREDENTIAL) for secret in _passwords(text[start:end])]
+        for start, end in parameters_in(text):
+            found += [Carried(secret, CREDENTIAL) for secret in (text[start:end], unquote(text[start:end]))]
     for named in named_in(plain):
         found.append(Carried(named.value, named.placeholder, named.name))
         if named.placeholder == CREDENTIAL:
@@ -129,15 +131,17 @@ def _passwords(userinfo: str) -> list[str]:
 
 def carried_by_body(body: bytes) -> list[Carried]:
     """What a body carries, be it one piece of JSON, a stream of events or lines, a form, or JSON that breaks off."""
+    text = body.decode("utf-8", "replace")
+    found: list[Carried] = []
+    if '"logprob' not in text:
+        # In whole JSON as well: of keys that come twice, it is the last that is parsed.
+        found += [Carried(text[start:end], CREDENTIAL, "token") for start, end, _ in tokens_in(text)]
     whole = _parsed(body)
     if whole is not None:
-        return carried_by_json(whole)
-    found = [held for event in _EVENT.finditer(body) for held in carried_by_json(_parsed(event[1]))]
-    text = body.decode("utf-8", "replace")
+        return [*found, *carried_by_json(whole)]
+    found += [held for event in _EVENT.finditer(body) for held in carried_by_json(_parsed(event[1]))]
     if _FORM.fullmatch(text):
         found += carried_by_query(text)
-    if '"logprob' not in text:
-        found += [Carried(text[start:end], CREDENTIAL, "token") for start, end, _ in tokens_in(text)]
     return found
 
 
@@ -165,7 +169,9 @@ def _placeholder(name: str, held: dict[str, Any], place: str, is_text: bool) -> 
     if name.lower().endswith("headers"):
         for carried in carried_by_headers([(place, "x")]):
             return carried.placeholder
-    if place == "value":
+    if place in ("id", "uuid", "name") and is_organization_field(name):
+        return ORGANIZATION
+    if place in ("value", "pass"):
         # `{"client_secret": {"value": …}}`, and `{"name": "API_KEY", "value": …}` as environments are written.
         called = [name, *[held[key] for key in ("name", "key") if isinstance(held.get(key), str)]]
         return CREDENTIAL if any(map(is_secret_field, called)) else ""

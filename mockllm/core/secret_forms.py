@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from mockllm.core.secret_names import is_secret_parameter
 
-__all__ = ["CREDENTIAL", "ORGANIZATION", "Found", "secrets_in", "tokens_in", "userinfo_in"]
+__all__ = ["CREDENTIAL", "ORGANIZATION", "Found", "parameters_in", "secrets_in", "tokens_in", "userinfo_in"]
 
 CREDENTIAL = "REMOVED-CREDENTIAL"
 ORGANIZATION = "REMOVED-ORGANIZATION"
@@ -116,14 +116,20 @@ def secrets_in(text: str) -> Iterator[Found]:
         yield from _formed(form, text, low)
     for start, end in userinfo_in(text):
         yield Found(start, end, CREDENTIAL)
-    for match in _IN_QUERY.finditer(text):
-        if is_secret_parameter(match[1]):
-            yield Found(*match.span(2), CREDENTIAL)
+    for start, end in parameters_in(text):
+        yield Found(start, end, CREDENTIAL)
 
 
 def tokens_in(text: str) -> Iterator[Found]:
     """The strings under `token` in what has the form of JSON, where that is no piece of text."""
     yield from _formed(_TOKEN, text, text.lower())
+
+
+def parameters_in(text: str) -> Iterator[tuple[int, int]]:
+    """The places in `text` of the values of parameters of URLs that are credentials."""
+    for match in _IN_QUERY.finditer(text):
+        if is_secret_parameter(match[1]):
+            yield match.span(2)
 
 
 def userinfo_in(text: str) -> Iterator[tuple[int, int]]:

@@ -202,6 +202,8 @@ SECRET = "correct-horse-battery-staple"
         ],
         ({"organization": "Initech Holdings"}, "Initech"),
         ({"organization": "Init"}, "Init"),
+        ({"organization": {"name": "Initech Holdings"}}, "Initech"),
+        ({"credentials": {"username": "bob", "pass": SECRET}}, SECRET),
         ({"tools": [{"organization_name": "Initech Holdings"}]}, "Initech"),
     ],
 )
@@ -300,6 +302,14 @@ def test_what_its_name_gives_away_is_removed_where_a_model_says_it_in_pieces(nam
     (read,) = read_recording([write_line(exchange(chunks=tuple(chunks)))], "x.jsonl")
     events = [json.loads(chunk.data[6:]) for chunk in read.chunks]
     assert json.loads("".join([event["delta"]["partial_json"] for event in events])) == {name: CREDENTIAL}
+
+
+@pytest.mark.parametrize("url", ["https://bob:{}@example.com/", "https://example.com/?sig={}", "/x?a=b&token={}#c"])
+def test_what_a_url_in_the_question_carries_is_removed_where_it_is_echoed(url: str) -> None:
+    line = write_line(
+        exchange({**QUESTION, "system": url.format(SECRET)}, chunks=(Chunk(5, f"no {SECRET}!".encode()),))
+    )
+    assert SECRET.encode() not in line
 
 
 def test_what_a_form_carries_reaches_no_line() -> None:
