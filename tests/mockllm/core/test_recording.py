@@ -32,9 +32,10 @@ SESSION = "user_5f_account_77_session_a1b2c3d4"
 QUESTION = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "Is it late?"}]}
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+NAMES = st.sampled_from(["password", "apiKey", "token", "organization", "value", "credentials", "logprobs"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT | NAMES, inner, max_size=3),
     max_leaves=8,
 )
 BODIES = st.binary(max_size=60) | JSON.map(lambda plain: json.dumps(plain).encode())
@@ -50,7 +51,7 @@ HEADERS = st.lists(
 @st.composite
 def exchanges(draw: st.DrawFn) -> Exchange:
     headers_us, *times = sorted(draw(st.lists(st.integers(0, 10**9), min_size=1, max_size=6)))
-    data = [draw(st.binary(max_size=30) | TEXT.map(str.encode)) for _ in times]
+    data = [draw(st.binary(max_size=30) | TEXT.map(str.encode) | BODIES) for _ in times]
     chunks = tuple([Chunk(at_us, piece) for at_us, piece in zip(times, data, strict=True)])
     return Exchange(
         draw(st.sampled_from(["GET", "POST"])),
