@@ -19,14 +19,15 @@ from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from mockllm import MockLLMError
-from mockllm.core.redaction import (
-    LEAST_SECRET,
+from mockllm.core.carried import (
     USER,
     Carried,
-    Redaction,
+    carried_by_body,
     carried_by_headers,
     carried_by_query,
+    named_in,
 )
+from mockllm.core.redaction import LEAST_SECRET, Redaction
 
 __all__ = ["FORMAT", "Chunk", "Exchange", "RecordingError", "asked", "read_recording", "redacted", "write_line"]
 
@@ -83,16 +84,18 @@ class Exchange(NamedTuple):
 def asked(method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes) -> str:
     """What is asked, in 32 hexadecimal digits: equal for two requests of which one answer is the other's."""
     plain = _json(body)
-    redaction = _redaction(path, headers, plain)
+    redaction = _redaction(path, headers, body, plain)
     return _digits(method, _redacted_path(path, redaction), _redacted_body(body, plain, redaction))
 
 
 def redacted(exchange: Exchange) -> Exchange:
     """`exchange` as it may be written down, and with the digits of what it asks."""
     plain = _json(exchange.body)
-    redaction = _redaction(exchange.path, exchange.request_headers, plain, exchange.headers)
+    answered = carried_by_body(b"".join([chunk.data for chunk in exchange.chunks]))
+    answered += carried_by_headers(exchange.headers)
+    redaction = _redaction(exchange.path, exchange.request_headers, exchange.body, plain, answered)
     # Not with what the answer carried: whoever asks again could not know it.
-    asking = _redaction(exchange.path, exchange.request_headers, plain)
+    asking = _redaction(exchange.path, exchange.request_headers, exchange.body, plain)
     path, body = _redacted_path(exchange.path, asking), _redacted_body(exchange.body, plain, asking)
     data = redaction.chunks([chunk.data for chunk in exchange.chunks])
     return exchange._replace(
@@ -140,12 +143,12 @@ def read_recording(lines: Iterable[bytes], where: str) -> list[Exchange]:
 
 
 def _redaction(
-    path: str, headers: Iterable[tuple[str, str]], plain: Any, answered: Iterable[tuple[str, str]] = ()
+    path: str, headers: Iterable[tuple[str, str]], body: bytes, plain: Any, answered: Iterable[Carried] = ()
 ) -> Redaction:
     users = [value for _, _, value in _users(plain)] if isinstance(plain, dict) else []
     carried = [Carried(value, USER) for value in users if len(value) >= LEAST_SECRET]
     query = carried_by_query(path.partition("?")[2])
-    return Redaction([*carried_by_headers(headers), *query, *carried_by_headers(answered), *carried])
+    return Redaction([*carried_by_headers(headers), *query, *carried_by_body(body), *answered, *carried])
 
 
 def _users(plain: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
@@ -170,6 +173,8 @@ def _redacted_body(body: bytes, plain: Any, redaction: Redaction) -> bytes:
     if isinstance(plain, dict):
         for held, name, _ in _users(plain):
             held[name] = USER
+    for named in named_in(plain):
+        named.held[named.place] = named.placeholder
     # Written anew first, so that no escape of the client's own hides anything.
     return redaction.chunks([_compact(plain)])[0]
 

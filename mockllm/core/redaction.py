@@ -1,10 +1,11 @@
 """What must not reach the disk: credentials, and which organisation, project or user it was.
 
-Two rules find them. What an exchange itself carries (in headers and parameters that name a secret or an organisation,
-and as the user's id in its body) goes wherever it occurs; and so does whatever has the form of a key, a token or an
-organisation's id, whoever it belongs to. Both see through the boundaries of chunks and of server-sent events, since a
-model may say half a key in one delta and half in the next. What is carried is also known as JSON escapes it, percent-
-encoded, in base64, and by its beginning where the answer breaks off in its middle.
+Two rules find them. What an exchange itself carries (`mockllm.core.carried`: in headers, in parameters and in fields of
+JSON that name a secret or an organisation, and as the user's id) goes wherever it occurs; and so does whatever has the
+form of a key, a token or an organisation's id (`mockllm.core.secret_forms`), whoever it belongs to. Both see through
+the boundaries of chunks and of server-sent events, since a model may say half a key in one delta and half in the next.
+What is carried is also known as JSON escapes it, percent-encoded, in base64, and by its beginning where the answer
+breaks off in its middle.
 
 What is found becomes `REMOVED-CREDENTIAL`, `REMOVED-ORGANIZATION` or `REMOVED-USER`, the same for every value, and the
 same in JSON, in a header and in a URL.
@@ -12,36 +13,28 @@ same in JSON, in a header and in a URL.
 
 from __future__ import annotations
 
+import json
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote_from_bytes, urlencode
 
-from mockllm.core.secret_forms import CREDENTIAL, ORGANIZATION, Found, secrets_in
+from mockllm.core.carried import USER, Carried
+from mockllm.core.secret_forms import CREDENTIAL, ORGANIZATION, Found, secrets_in, tokens_in
+from mockllm.core.secret_names import is_secret_parameter
 
-__all__ = [
-    "CREDENTIAL",
-    "LEAST_SECRET",
-    "ORGANIZATION",
-    "USER",
-    "Carried",
-    "Redaction",
-    "carried_by_headers",
-    "carried_by_query",
-]
+__all__ = ["LEAST_SECRET", "Redaction"]
 
-USER = "REMOVED-USER"
 LEAST_SECRET = 8
 """Characters; a shorter value is no real credential, and would take ordinary words with it."""
 
 _LEAST_BASE64 = 12
-_SECRET_HEADER = re.compile(r"auth|api-?key|token|secret|cookie|password|credential|signature|-key$", re.IGNORECASE)
-_ORGANIZATION_HEADER = re.compile(r"organi[sz]ation|project|workspace|account", re.IGNORECASE)
-_FIGURES = re.compile(r"ratelimit", re.IGNORECASE)  # `…-ratelimit-tokens-reset` holds no secret
-_SECRET_PARAMETER = re.compile(r"(^|[_-])(auth|key|apikey|token|secret|password|sig|signature)$", re.IGNORECASE)
+_LONG = 8192  # characters
+_ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
+_PLACEHOLDERS = (CREDENTIAL, ORGANIZATION, USER)
 
 # The strings of a stream in which a model speaks, one delta after the other.
 _DELTA = re.compile(
@@ -49,56 +42,17 @@ _DELTA = re.compile(
 )
 
 
-class Carried(NamedTuple):
-    """A value that an exchange carried, and what stands in its place."""
-
-    value: str
-    placeholder: str
-
-
-def carried_by_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[Carried]:
-    """The credentials and organisations in `headers`, of a request or of an answer."""
-    found: list[Carried] = []
-    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
-        if _FIGURES.search(name):
-            continue
-        if _ORGANIZATION_HEADER.search(name):
-            found.append(Carried(value.strip(), ORGANIZATION))
-        elif _SECRET_HEADER.search(name):
-            found += [Carried(secret, CREDENTIAL) for secret in _secrets(name.lower(), value.strip())]
-    return found
-
-
-def _secrets(name: str, value: str) -> list[str]:
-    """The credentials in a header's value: without its scheme, and each cookie's by itself."""
-    if "cookie" in name:
-        pairs = value.split(";")[:1] if name == "set-cookie" else value.split(";")
-        return [pair.partition("=")[2].strip().strip('"') for pair in pairs]
-    scheme, _, token = value.partition(" ")
-    if scheme.lower() in ("bearer", "token"):
-        return [token.strip()]
-    if scheme.lower() != "basic":
-        return [value]
-    try:
-        plain = b64decode(token, validate=True).decode("utf-8")
-    except ValueError:
-        return [token]
-    return [token, plain, plain.partition(":")[2]]
-
-
-def carried_by_query(query: str) -> list[Carried]:
-    """The credentials in the query of a URL."""
-    pairs = parse_qsl(query, keep_blank_values=True)
-    return [Carried(value, CREDENTIAL) for name, value in pairs if _SECRET_PARAMETER.search(name)]
-
-
 class Redaction:
     """Takes out of the texts of one exchange what it carried, and what has the form of a credential."""
 
-    __slots__ = ("_values", "_written")
+    __slots__ = ("_short", "_values", "_written")
 
     def __init__(self, carried: Iterable[Carried]) -> None:
-        known = sorted({held for held in carried if len(held.value) >= LEAST_SECRET}, key=_longest_first)
+        held_values = {held for held in carried if held.value and held.value not in _PLACEHOLDERS}
+        known = sorted(
+            {held._replace(name="") for held in held_values if len(held.value) >= LEAST_SECRET}, key=_longest_first
+        )
+        self._short = _under_names([held for held in held_values if held.name and len(held.value) < LEAST_SECRET])
         self._values = [(held.value, held.placeholder) for held in known]
         self._written = [(written, held.placeholder) for held in known for written in _written(held.value)]
 
@@ -108,10 +62,10 @@ class Redaction:
 
     def query(self, query: str) -> str:
         """The query of a URL without the values of the parameters that are credentials, and without the rest of it."""
-        if not any(_SECRET_PARAMETER.search(name) for name, _ in parse_qsl(query, keep_blank_values=True)):
+        if not any(is_secret_parameter(name) for name, _ in parse_qsl(query, keep_blank_values=True)):
             return self.text(query)
         pairs = [
-            (name, CREDENTIAL if _SECRET_PARAMETER.search(name) else value)
+            (name, CREDENTIAL if is_secret_parameter(name) else value)
             for name, value in parse_qsl(query, keep_blank_values=True)
         ]
         return self.text(urlencode(pairs))
@@ -134,20 +88,21 @@ class Redaction:
             if written.needle in text:
                 for match in re.finditer(written.pattern, text):
                     yield Found(*match.span(), placeholder)
+        for pattern, placeholder in self._short:
+            for match in pattern.finditer(text):
+                yield Found(*match.span(1), placeholder)
         yield from secrets_in(text)
         for value, placeholder in self._values:
-            held = value.encode("utf-8", "surrogatepass").decode("latin-1")
-            for length in range(min(len(held) - 1, len(text)), LEAST_SECRET - 1, -1):
-                if text.endswith(held[:length]):
-                    yield Found(len(text) - length, len(text), placeholder)
-                    break
+            length = _begun(value.encode("utf-8", "surrogatepass").decode("latin-1"), text)
+            if length >= LEAST_SECRET:
+                yield Found(len(text) - length, len(text), placeholder)
 
     def _found_spoken(self, text: str) -> Iterator[Found]:
         """The same in what a stream's deltas say together, at the places where they say it."""
         deltas = [match.span(1) for match in _DELTA.finditer(text)]
         spoken = "".join([text[start:end] for start, end in deltas])
         begins = [0, *accumulate([end - start for start, end in deltas])]
-        for found in self._found(spoken):
+        for found in (*self._found(spoken), *tokens_in(spoken)):
             place, placeholder = bisect_right(begins, found.start) - 1, found.placeholder
             while place < len(deltas) and begins[place] < found.end:
                 shift = deltas[place][0] - begins[place]
@@ -162,6 +117,38 @@ def _longest_first(held: Carried) -> tuple[int, Carried]:
     return -len(held.value), held
 
 
+def _begun(value: str, text: str) -> int:
+    """How much of the beginning of `value` is the end of `text`, which may break off in the middle of it."""
+    end = text[-(len(value) - 1) :]
+    if value[:LEAST_SECRET] not in end:
+        return 0
+    # By Knuth, Morris and Pratt: a value may be as long as a body.
+    borders = [0]
+    for character in value[1:]:
+        borders.append(_longer(value, borders, borders[-1], character))
+    length = 0
+    for character in end:
+        length = _longer(value, borders, length, character)
+    return length
+
+
+def _longer(value: str, borders: list[int], length: int, character: str) -> int:
+    while length and value[length] != character:
+        length = borders[length - 1]
+    return length + (value[length] == character)
+
+
+def _under_names(held: Iterable[Carried]) -> list[tuple[re.Pattern[str], str]]:
+    """For each name the pattern of all its short values, so that a text is searched once a name."""
+    values: dict[tuple[str, str], list[str]] = {}
+    for value, placeholder, name in sorted(set(held)):
+        values.setdefault((name, placeholder), []).append(_pattern(value))
+    return [
+        (re.compile(rf'"{_pattern(name)}\\*"\s{{0,8}}:\s{{0,8}}\\*"({"|".join(written)})(?=\\*")'), placeholder)
+        for (name, placeholder), written in values.items()
+    ]
+
+
 class _Written(NamedTuple):
     """One way to write a value: a pattern, and a part of it that is there in every case."""
 
@@ -171,8 +158,11 @@ class _Written(NamedTuple):
 
 def _written(value: str) -> list[_Written]:
     """All the ways in which `value` may be written."""
-    ways = [_Written("".join([_atom(character) for character in value]), _longest(r"[A-Za-z0-9._~-]+", value))]
     raw = value.encode("utf-8", "surrogatepass")
+    if len(value) <= _LONG:
+        ways = [_Written(_pattern(value), _longest(r"[A-Za-z0-9._~-]+", value))]
+    else:
+        ways = [_Written(re.escape(one), one) for one in _long_ways(value, raw)]
     for shift in range(3) if len(raw) >= _LEAST_BASE64 else ():
         # What stands before and after it in the same encoding changes its first and its last digit.
         digits = b64encode(b"\0" * shift + raw).decode()
@@ -180,6 +170,20 @@ def _written(value: str) -> list[_Written]:
         pattern = re.escape(inner).replace(r"\+", "[+-]").replace("/", "[/_]")
         ways.append(_Written(pattern, _longest("[A-Za-z0-9]+", inner)))
     return ways
+
+
+def _long_ways(value: str, raw: bytes) -> set[str]:
+    """The ways to write a value that is too long for a pattern with a choice at each character."""
+    ways = {raw.decode("latin-1"), quote_from_bytes(raw, safe="")}
+    for is_ascii in (True, False):
+        once = json.dumps(value, ensure_ascii=is_ascii)[1:-1].encode("utf-8", "surrogatepass").decode("latin-1")
+        twice = json.dumps(once)[1:-1] if is_ascii else once.replace("\\", "\\\\").replace('"', '\\"')
+        ways |= {once, once.replace("/", "\\/"), twice}
+    return ways
+
+
+def _pattern(value: str) -> str:
+    return "".join([_atom(character) for character in value])
 
 
 def _longest(run: str, text: str) -> str:
@@ -193,6 +197,8 @@ def _atom(character: str) -> str:
     raw = character.encode("utf-8", "surrogatepass")
     units = character.encode("utf-16-be", "surrogatepass")
     escaped = "".join([rf"\\+u(?i:{units[at : at + 2].hex()})" for at in range(0, len(units), 2)])
+    if character in _ESCAPES:
+        escaped += rf"|\\+{_ESCAPES[character]}"
     percent = "".join([f"%(?i:{byte:02x})" for byte in raw])
     return rf"(?:{percent}|{escaped}|\\*{re.escape(raw.decode('latin-1'))})"
 

@@ -11,7 +11,7 @@ UUID = "3f2b8a10-77aa-4c1e-9d2f-0a1b2c3d4e5f"
 
 
 def without_secrets(text: str) -> str:
-    for start, end, placeholder in sorted(secrets_in(text), reverse=True):
+    for start, end, placeholder in sorted(set(secrets_in(text)), reverse=True):
         text = text[:start] + placeholder + text[end:]
     return text
 
