@@ -36,7 +36,8 @@ async def _one(http: web.Request, run: Run) -> web.StreamResponse:
 
 
 def _speaks_openai(http: web.Request, run: Run) -> bool:
-    """Which API is meant, once whoever asks has shown a credential for it."""
+    """Which API is meant, once whoever asks has shown a credential, in whichever header."""
     openai = speaks_openai("/v1/models", http.headers)
-    (run.openai if openai else run.messages).workspace(http.headers)
+    if not http.headers.get("x-api-key"):
+        (run.openai if openai else run.messages).workspace(http.headers)
     return openai

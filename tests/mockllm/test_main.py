@@ -148,8 +148,10 @@ def test_what_was_recorded_is_served_again(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "mockllm", *words]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            said = talk(json.loads(process.stdout.readline()))
-            process.send_signal(signal.SIGINT)
+            try:
+                said = talk(json.loads(process.stdout.readline()))
+            finally:
+                process.send_signal(signal.SIGINT)
             _, told = process.communicate()
         return said, process.returncode, told
 
