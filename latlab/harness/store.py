@@ -48,13 +48,13 @@ _COLUMNS = {
     "served": 2 + len(ServedCall._fields),
     "loads": 2 + len(ClientLoad._fields),
 }
-_INSERTS = [f"INSERT INTO {table} VALUES ({', '.join('?' * count)})" for table, count in _COLUMNS.items()]  # noqa: S608
+_INSERTS = [f"INSERT INTO {table} VALUES ({', '.join('?' * count)})" for table, count in _COLUMNS.items()]  # noqa: S608  # our own names
 _NO_FIGURES = (None,) * len(RunRecord._fields)
 _IN_ORDER = "FROM runs ORDER BY arm, plausible, run"
 _EVERY_RUN = f"SELECT arm, plausible, run, error, {_RUN_FIGURES} {_IN_ORDER}"
-_EVERY_CALL = f"SELECT arm, run, {_CALL_FIGURES} FROM calls ORDER BY arm, run, path, attempt"  # noqa: S608
-_EVERY_SERVED = f"SELECT arm, run, {', '.join(ServedCall._fields)} FROM served ORDER BY arm, run, path, attempt"  # noqa: S608
-_EVERY_LOAD = f"SELECT arm, run, {', '.join(ClientLoad._fields)} FROM loads ORDER BY arm, run"  # noqa: S608
+_EVERY_CALL = f"SELECT arm, run, {_CALL_FIGURES} FROM calls ORDER BY arm, run, path, attempt"  # noqa: S608  # our own names
+_EVERY_SERVED = f"SELECT arm, run, {', '.join(ServedCall._fields)} FROM served ORDER BY arm, run, path, attempt"  # noqa: S608  # our own names
+_EVERY_LOAD = f"SELECT arm, run, {', '.join(ClientLoad._fields)} FROM loads ORDER BY arm, run"  # noqa: S608  # our own names
 _FAILURES = "SELECT arm, plausible, run, error FROM runs WHERE error IS NOT NULL ORDER BY plausible, arm, run"
 # That a run failed is a figure; the words of its error may hold an address, or the time of day.
 _FAILED = "CASE WHEN error IS NOT NULL THEN 'failed' END"
@@ -63,7 +63,7 @@ _EVERY_RUN_WRITTEN = f"SELECT arm, plausible, run, {_FAILED}, {_RUN_FIGURES} {_I
 _EVERY_CALL_WRITTEN = f"""
 SELECT printf('%d,%d,%s{",%d" * (len(CallRecord._fields) - 1)};', arm, run, {_CALL_FIGURES})
 FROM calls ORDER BY arm, run, path, attempt
-"""  # noqa: S608
+"""  # noqa: S608  # our own names
 _CALL_MEANS = """
 SELECT arm, run, AVG(ttft_us) / 1e6,
     AVG(CASE WHEN streamed AND output_tokens > 1 AND total_us > ttft_us
@@ -126,7 +126,7 @@ class Store:
                 self._connection.executemany("DELETE FROM runs WHERE arm = ? AND plausible = ? AND run = ?", keys)
                 for table in ("calls", "served", "loads"):
                     every = [(key.arm, key.run) for key, _ in fitted]
-                    self._connection.executemany(f"DELETE FROM {table} WHERE arm = ? AND run = ?", every)  # noqa: S608
+                    self._connection.executemany(f"DELETE FROM {table} WHERE arm = ? AND run = ?", every)  # noqa: S608  # our own names
                 self._insert(runs, calls, served, loads)
 
     def done(self) -> set[RunKey]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import ceil
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -111,9 +111,8 @@ def faults_of(words: Sequence[str]) -> tuple[FaultRule, ...]:
         try:
             rules.append(FaultRule.model_validate({"kind": kind, "rate": float(rate or 1.0)}))
         except ValueError:
-            kinds: tuple[str, ...] = Kind.__args__  # type: ignore[attr-defined]  # the alias holds its words
             raise FaultError(
-                f"--fault {word}: write KIND=RATE with a rate from 0 to 1; the kinds are {', '.join(kinds)}"
+                f"--fault {word}: write KIND=RATE with a rate from 0 to 1; the kinds are {', '.join(get_args(Kind))}"
             ) from None
     return tuple(rules)
 
@@ -189,7 +188,7 @@ def _events(writes: Writes) -> list[tuple[int, bytes]]:
 
 
 def _joined(events: Sequence[tuple[int, bytes]]) -> Writes:
-    joined: dict[int, Any] = {}
+    joined: dict[int, list[bytes]] = {}
     for at_us, data in events:
         joined.setdefault(at_us, []).append(data)
     return [(at_us, b"".join(parts)) for at_us, parts in joined.items()]

@@ -164,8 +164,7 @@ class RateLimits:
             if not bucket.fits(tokens, now_us):
                 wait_us = bucket.wait_us(tokens, now_us)
                 raise RateLimitedError(bucket.limit, what, max(1, ceil(wait_us / 1e6 / self._speed)))
-        holder.requests.take(1, now_us)
-        holder.input_tokens.take(input_tokens, now_us)
+        self.count(model, workspace, input_tokens, now_us)
 
     def produce(self, model: str, workspace: str, tokens: int, first_us: int, end_us: int) -> None:
         """Count an answer of `tokens` that is said from `first_us` to `end_us`, an eighth at a time as it is said."""

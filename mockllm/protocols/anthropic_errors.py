@@ -7,7 +7,7 @@ from typing import Any
 
 from mockllm import MockLLMError
 
-__all__ = ["ApiError", "error_body"]
+__all__ = ["USUAL_MESSAGES", "ApiError", "error_body"]
 
 _KINDS = {
     400: "invalid_request_error",
@@ -23,6 +23,15 @@ _KINDS = {
     529: "overloaded_error",
 }
 
+
+USUAL_MESSAGES = {
+    401: "invalid x-api-key",
+    429: "This request would exceed your organization's rate limit",
+    500: "Internal server error",
+    504: "Request timed out",
+    529: "Overloaded",
+}
+"""What the API says of an error that comes of itself, by status (protocol page: message texts)."""
 
 _LONGEST = 4000
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, TypeAlias
 
-from mockllm.core.passage import Passage
 from mockllm.core.reply import Reply, Text, Thinking, ToolUse
 from mockllm.core.request import TokenCounter, write_out
 from mockllm.core.timeline import Flush
 from mockllm.core.usage import Usage
+from mockllm.protocols.pieces import shares
 
 __all__ = ["message", "stream"]
 
@@ -74,10 +74,9 @@ _DELTA_USAGE = (
 def _said(reply: Reply, flushes: Sequence[Flush], counter: TokenCounter) -> Iterator[tuple[int, bytes]]:
     """The content events of every part in order, each at the flush that brings it."""
     reached = list(accumulate(flush.tokens for flush in flushes))
-    shares = _shares(reply, counter)
     place = 0  # the flush that brings the part's first token
     begun = 0  # tokens before the part
-    for index, (part, tokens) in enumerate(zip(reply.parts, shares, strict=True)):
+    for index, (part, tokens) in enumerate(zip(reply.parts, shares(reply, counter), strict=True)):
         text = _written(part, counter)
         ended = begun + tokens
         while place < len(flushes) - 1 and reached[place] <= begun:
@@ -109,21 +108,6 @@ def _said(reply: Reply, flushes: Sequence[Flush], counter: TokenCounter) -> Iter
 
 
 _Part: TypeAlias = Thinking | Text | ToolUse
-
-
-def _shares(reply: Reply, counter: TokenCounter) -> list[int]:
-    """Output tokens of each part; the last takes those of a tool call that was cut off."""
-    shares = [_tokens(part, counter) for part in reply.parts]
-    if shares:
-        shares[-1] += reply.output_tokens - sum(shares)
-    return shares
-
-
-def _tokens(part: _Part, counter: TokenCounter) -> int:
-    if isinstance(part, ToolUse):
-        return counter.count(part.name) + counter.count(part.json)
-    content = part.content
-    return content.tokens if isinstance(content, Passage) else max(1, counter.count(content))
 
 
 def _written(part: _Part, counter: TokenCounter) -> str:

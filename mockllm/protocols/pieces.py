@@ -14,7 +14,7 @@ from mockllm.core.reply import Reply, Text, Thinking, ToolUse
 from mockllm.core.request import TokenCounter, write_out
 from mockllm.core.timeline import Flush
 
-__all__ = ["Piece", "pieces", "visible"]
+__all__ = ["Piece", "pieces", "shares", "visible"]
 
 
 class Piece(NamedTuple):
@@ -44,7 +44,7 @@ def pieces(reply: Reply, flushes: Sequence[Flush], counter: TokenCounter) -> Ite
     """
     arrived = list(accumulate([flush.tokens for flush in flushes]))
     number, begun, place = -1, 0, 0
-    for part, tokens in _shares(reply, counter):
+    for part, tokens in zip(reply.parts, shares(reply, counter), strict=True):
         ended = begun + tokens
         while place < len(flushes) - 1 and arrived[place] <= begun:
             place += 1
@@ -68,17 +68,17 @@ def pieces(reply: Reply, flushes: Sequence[Flush], counter: TokenCounter) -> Ite
         begun = ended
 
 
-def _shares(reply: Reply, counter: TokenCounter) -> list[tuple[Text | Thinking | ToolUse, int]]:
-    """Each part with its output tokens; the last takes those of a tool call that was cut off."""
-    shares: list[int] = []
-    for part in reply.parts:
-        if isinstance(part, ToolUse):
-            shares.append(counter.count(part.name) + counter.count(part.json))
-        else:
-            shares.append(_tokens(part.content, counter))
-    if shares:
-        shares[-1] = max(1, shares[-1] + reply.output_tokens - sum(shares))
-    return list(zip(reply.parts, shares, strict=True))
+def shares(reply: Reply, counter: TokenCounter) -> list[int]:
+    """The output tokens of each part; the last takes those of a tool call that was cut off."""
+    found = [
+        counter.count(part.name) + counter.count(part.json)
+        if isinstance(part, ToolUse)
+        else _tokens(part.content, counter)
+        for part in reply.parts
+    ]
+    if found:
+        found[-1] = max(1, found[-1] + reply.output_tokens - sum(found))
+    return found
 
 
 def _tokens(content: Content, counter: TokenCounter) -> int:

@@ -27,7 +27,7 @@ PREFIX = "/_mock/"
 
 
 class ControlError(MockLLMError):
-    """A question to the mock itself that it does not understand."""
+    """A question to the mock itself that it does not understand, or that nothing follows from."""
 
 
 class ForeignError(MockLLMError):

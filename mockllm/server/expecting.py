@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from mockllm.core.expectations import ErrorReply, Expectation, Facts
 from mockllm.core.request import Request
-from mockllm.protocols.anthropic_errors import ApiError
+from mockllm.protocols.anthropic_errors import USUAL_MESSAGES, ApiError
 from mockllm.server.runs import Run
 
 __all__ = ["take_expected", "told"]
-
-_MESSAGES = {
-    401: "invalid x-api-key",
-    429: "This request would exceed your organization's rate limit",
-    500: "Internal server error",
-    504: "Request timed out",
-    529: "Overloaded",
-}
 
 
 async def take_expected(request: Request, run: Run) -> Expectation | None:
@@ -27,6 +19,6 @@ async def take_expected(request: Request, run: Run) -> Expectation | None:
 
 def told(error: ErrorReply) -> ApiError:
     """The error that a test asked for; without a message of its own it has the API's, where that is known."""
-    message = error.message if error.message is not None else _MESSAGES.get(error.status, f"HTTP {error.status}")
+    message = error.message if error.message is not None else USUAL_MESSAGES.get(error.status, f"HTTP {error.status}")
     retry = {} if error.retry_after is None else {"retry-after": f"{error.retry_after:g}"}
     return ApiError(error.status, message, retry)

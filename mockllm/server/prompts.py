@@ -15,7 +15,7 @@ from mockllm.core.limits import RateLimitedError
 from mockllm.emulator.admission import Answer
 from mockllm.emulator.load import Load, OverloadedError, Place
 from mockllm.emulator.pace import Fixed, Pace
-from mockllm.protocols.anthropic_errors import ApiError
+from mockllm.protocols.anthropic_errors import USUAL_MESSAGES, ApiError
 from mockllm.protocols.limit_headers import too_many
 from mockllm.server.delivery import StoppingError, send
 from mockllm.server.endpoint import Asked, Endpoint, Service, logged
@@ -26,12 +26,6 @@ from mockllm.server.runs import Run
 __all__ = ["serve_prompt"]
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
-_FAULT_MESSAGES = {
-    "rate_limit": "This request would exceed your organization's rate limit (a planned fault of the mock)",
-    "server_error": "Internal server error",
-    "timeout": "Request timed out",
-    "overloaded": "Overloaded",
-}
 _STOPPING = ApiError(529, "Overloaded: the server is shutting down")
 
 
@@ -146,7 +140,7 @@ class _Prompt:
             status = REFUSALS.get(rule.kind, 500)
             wait_s = 1 if rule.retry_after_s is None else rule.retry_after_s
             headers = {"retry-after": str(wait_s)} if status == 429 else {}
-            raise ApiError(status, _FAULT_MESSAGES.get(rule.kind, _FAULT_MESSAGES["server_error"]), headers)
+            raise ApiError(status, USUAL_MESSAGES[status], headers)
 
     async def _until(self, at_us: int) -> None:
         await self._reach(Fixed(self.run.emulator.clock, 0), at_us)
@@ -176,7 +170,7 @@ class _Prompt:
             if emulator.service.headers_lead_us and (rule is None or rule.kind != "slow_start"):
                 headers_us = emulator.service.headers_us(timeline)
             if rule is not None:
-                spoiled = spoil(rule, list(spoiled.writes), self.endpoint.failed(ApiError(529, "Overloaded")))
+                spoiled = spoil(rule, list(spoiled.writes), self.endpoint.failed(ApiError(529, USUAL_MESSAGES[529])))
             response.content_type, response.charset = "text/event-stream", "utf-8"
             response.headers["cache-control"] = "no-cache"
             response.enable_chunked_encoding()

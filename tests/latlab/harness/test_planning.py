@@ -104,7 +104,7 @@ def test_a_scenario_runs_in_sim_400_times_and_an_agent_in_warp_6_times() -> None
 def test_a_study_in_real_time_has_a_pace_which_is_part_of_what_it_is() -> None:
     studies = [
         plan_study(Asked("simple_qa", world="wire", **asked))
-        for asked in ({}, {"speed": 20.0}, {"client": "sdk"})  # type: ignore[arg-type]
+        for asked in ({}, {"speed": 20.0}, {"client": "sdk"})  # type: ignore[arg-type]  # one field each
     ]
     assert [study.pace for study in studies] == [Pace(1.0, sdk=False), Pace(20.0, sdk=False), Pace(1.0, sdk=True)]
     assert [pace_of(study) for study in studies[1:]] == [

@@ -24,7 +24,7 @@ COST = 2 + 8  # "search", and {"query":"xxxxxxxxxxxxxxxxxxxx"}, at four characte
 def say(
     script: Script,
     max_tokens: int = PLENTY,
-    identity: Identity = Identity("main/turn-1"),  # noqa: B008
+    identity: Identity = Identity("main/turn-1"),  # noqa: B008  # immutable
     stop: tuple[str, ...] = (),
     thinking: str = "",
 ) -> Reply:

@@ -34,7 +34,7 @@ Job = tuple[str, int, int]
 
 def ended(jobs: Sequence[Job], slots: int, share: float, patience: dict[str, int] | None = None) -> dict[str, int]:
     """When each job ends; one with a patience gives up so long after its arrival, and has no end."""
-    loop = SimLoop()  # type: ignore[abstract]
+    loop = SimLoop()  # type: ignore[abstract]  # all that asyncio needs here
     load = load_of(loop, slots, share)
     ends: dict[str, int] = {}
 
@@ -89,7 +89,7 @@ def test_equal_jobs_go_through_in_batches_each_as_slow_as_it_is_crowded(jobs: in
 
 
 def test_who_comes_first_waits_least_and_a_full_queue_turns_away() -> None:
-    loop = SimLoop()  # type: ignore[abstract]
+    loop = SimLoop()  # type: ignore[abstract]  # all that asyncio needs here
     load = load_of(loop, slots=1, share=1, queue_most=2)
 
     async def come() -> tuple[list[bool], str]:
@@ -121,7 +121,7 @@ def test_a_neighbour_that_leaves_early_speeds_up_the_rest() -> None:
 
 
 def test_what_comes_after_the_plan_s_end_comes_as_much_later_and_keeps_no_slot() -> None:
-    loop = SimLoop()  # type: ignore[abstract]
+    loop = SimLoop()  # type: ignore[abstract]  # all that asyncio needs here
     load = load_of(loop, 1, 1.0)
 
     async def stalled() -> list[int]:

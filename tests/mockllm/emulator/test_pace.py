@@ -5,7 +5,7 @@ from mockllm.emulator.pace import Fixed
 
 
 def test_a_moment_is_a_deadline_from_the_beginning_and_nothing_where_it_has_passed() -> None:
-    loop = SimLoop()  # type: ignore[abstract]
+    loop = SimLoop()  # type: ignore[abstract]  # all that asyncio needs here
 
     async def wait() -> list[int]:
         await loop.sleep_until(1_000)

@@ -143,7 +143,7 @@ def test_an_asynchronous_test_runs_in_virtual_time_and_needs_no_other_plugin(pyt
 
 @pytest.mark.parametrize("mode", ["strict", "auto"])
 def test_beside_pytest_asyncio_virtual_time_is_virtual_too(pytester: Pytester, mode: str) -> None:
-    pytest.importorskip("pytest_asyncio")
+    pytest.importorskip("pytest_asyncio", reason="another plugin for async tests, which the project does not need")
     tests = """
     @pytest.mark.asyncio
     async def test_marked(mockllm_virtual):
