@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from mockllm import MockLLMError
@@ -78,6 +79,15 @@ def _order(entry: tuple[Key, int, asyncio.Future[None]]) -> tuple[Key, int]:
     return entry[0], entry[1]
 
 
+class _Passed:
+    """Nothing to wait for."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Iterator[None]:
+        return iter(())
+
+
 class RealClock:
     """The verbs of `Clock` on an ordinary loop: deadlines are real, and every instant has its own arrivals.
 
@@ -85,19 +95,21 @@ class RealClock:
     but the life of a cache entry too.
     """
 
-    __slots__ = ("_loop", "_origin", "_per_s")
+    __slots__ = ("_loop", "_origin", "_per_s", "_time")
+    _PASSED = _Passed()
 
     def __init__(self, loop: asyncio.AbstractEventLoop, speed: float = 1.0) -> None:
         self._loop = loop
+        self._time = loop.time
         self._origin = loop.time()
         self._per_s = 1e6 * speed
 
     def restart(self) -> None:
         """Let time begin now: whoever needs a clock to get ready begins when that is done."""
-        self._origin = self._loop.time()
+        self._origin = self._time()
 
     def now_us(self) -> int:
-        return self.us_at(self._loop.time())
+        return round((self._time() - self._origin) * self._per_s)
 
     def us_at(self, loop_s: float) -> int:
         """The microsecond of this clock at the loop's time `loop_s`."""
@@ -111,10 +123,8 @@ class RealClock:
             self._loop.call_at(self._origin + at_us / self._per_s, finish, future)
         return future
 
-    def settle(self, key: Key) -> asyncio.Future[None]:
-        future = self._loop.create_future()
-        future.set_result(None)
-        return future
+    def settle(self, key: Key) -> Awaitable[None]:
+        return self._PASSED
 
 
 def finish(future: asyncio.Future[None]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import select
 import selectors
+from time import monotonic
 
 __all__ = ["PacedLoop"]
 
@@ -25,11 +26,11 @@ class PacedLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
-        self._began_s = super().time()
+        self._began_s = monotonic()
         super().__init__(_PacedSelector(speed))
 
     def time(self) -> float:
-        return (super().time() - self._began_s) * self._speed
+        return (monotonic() - self._began_s) * self._speed
 
 
 class _PacedSelector(selectors.DefaultSelector):

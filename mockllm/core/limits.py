@@ -133,24 +133,22 @@ class RateLimits:
 
     `epoch_s` is when the run began, in seconds of Unix time, and `speed` by how much its clock is faster than those of
     its clients, who are told dates and waits of their own. `are_set` says that somebody set a limit: where nobody did,
-    nothing can be refused, and requests are only counted.
+    nothing can be refused and nothing is counted, since such buckets are full again before anybody could look.
     """
 
-    __slots__ = ("_epoch_s", "_holders", "_limits", "_parts", "_speed", "are_set")
+    __slots__ = ("_epoch_s", "_full", "_holders", "_limits", "_speed", "are_set")
 
     def __init__(self, limits: Limits, epoch_s: float = 0.0, speed: float = 1.0) -> None:
         self.are_set = limits != Limits()
         self._epoch_s = epoch_s
         self._speed = speed
-        self._parts = _PARTS_OF_AN_ANSWER if self.are_set else 1
+        self._full = Standings(
+            Standing(limits.requests, limits.requests, 0),
+            Standing(limits.input_tokens, limits.input_tokens, 0),
+            Standing(limits.output_tokens, limits.output_tokens, 0),
+        )
         self._limits = limits
         self._holders: dict[tuple[str, str], _Holder] = {}
-
-    def count(self, model: str, workspace: str, input_tokens: int, now_us: int) -> None:
-        """Count a request that nobody would refuse."""
-        holder = self._holder(model, workspace, now_us)
-        holder.requests.take(1, now_us)
-        holder.input_tokens.take(input_tokens, now_us)
 
     def admit(self, model: str, workspace: str, input_tokens: int, now_us: int) -> None:
         """Count a request of `input_tokens` that are not read from the cache; raises `RateLimitedError`, and counts
@@ -164,14 +162,15 @@ class RateLimits:
             if not bucket.fits(tokens, now_us):
                 wait_us = bucket.wait_us(tokens, now_us)
                 raise RateLimitedError(bucket.limit, what, max(1, ceil(wait_us / 1e6 / self._speed)))
-        self.count(model, workspace, input_tokens, now_us)
+        holder.requests.take(1, now_us)
+        holder.input_tokens.take(input_tokens, now_us)
 
     def produce(self, model: str, workspace: str, tokens: int, first_us: int, end_us: int) -> None:
         """Count an answer of `tokens` that is said from `first_us` to `end_us`, an eighth at a time as it is said."""
         holder = self._holders.get((model, workspace))
         if holder is None:
             return
-        parts = min(self._parts, tokens)
+        parts = min(_PARTS_OF_AN_ANSWER, tokens)
         for part in range(parts):
             share = tokens * (part + 1) // parts - tokens * part // parts
             at_us = first_us + (end_us - first_us) * (part + 1) // parts
@@ -183,6 +182,8 @@ class RateLimits:
 
     def standings(self, model: str, workspace: str, now_us: int) -> Standings:
         """How the buckets of one holder stand now."""
+        if not self.are_set:
+            return self._full
         holder = self._holder(model, workspace, now_us)
         buckets = holder.requests, holder.input_tokens, holder.output_tokens
         standings = Standings(*[bucket.standing(now_us) for bucket in buckets])

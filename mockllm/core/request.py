@@ -108,8 +108,7 @@ class Block:
         return hash(self.named())
 
 
-@dataclass(frozen=True, slots=True)
-class Breakpoint:
+class Breakpoint(NamedTuple):
     """A cache breakpoint after block number `index`, whose entry lives `ttl_us` after its last use."""
 
     index: int

@@ -84,9 +84,9 @@ class Emulator:
         self.load = Load(self.profile, self.clock) if self.profile.load is not None else None
 
     async def pass_limits(self, request: Request) -> None:
-        """Count `request` against the limits, where any are set, after everyone with a smaller identity at this
+        """Count `request` against the limits, if there are any, after everyone with a smaller identity at this
         instant. Raises `RateLimitedError`, and counts nothing, where it does not fit."""
-        if self.limits is not None and self.limits.are_set:
+        if self.limits is not None:
             await self.clock.settle(request.identity)
             now_us = self.clock.now_us()
             if self.warm:
@@ -138,9 +138,7 @@ class Emulator:
             self.cache.write(request, now_us, now_us + timeline.first_us)
         if meeting is not None and self.automatic is not None:
             self.automatic.keep(meeting, now_us, now_us + timeline.first_us)
-        if self.limits is not None:
-            if not self.limits.are_set:
-                self.limits.count(request.model, request.workspace, total - read, now_us)
+        if self.limits is not None and self.limits.are_set:
             first_us, end_us = now_us + timeline.first_us, now_us + timeline.end_us
             self.limits.produce(request.model, request.workspace, reply.output_tokens, first_us, end_us)
         miss = None

@@ -6,6 +6,7 @@ refused as an extra input. Types are strict: a number in quotes is no number.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -179,29 +180,22 @@ ContentBlock: TypeAlias = (
 
 
 class Message(_Wire):
-    """One message; consecutive ones of a role are one turn.
+    """One message; consecutive ones of a role are one turn. Its content is a plain string, or blocks.
 
     One of the system's may say how long it is shown and how the output is to be from there on, the latter without any
     words; neither has an effect here.
     """
 
     role: Literal["user", "assistant", "system"]
-    content: Annotated[list[Annotated[ContentBlock, Field(discriminator="type")]], BeforeValidator(_as_blocks)]
+    content: str | list[Annotated[ContentBlock, Field(discriminator="type")]] | None = None
     clear_at: Literal["next_user_message", "never"] | None = None
     output_config: dict[str, Any] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _may_configure_without_words(cls, value: Any) -> Any:
-        wordless = isinstance(value, dict) and value.get("role") == "system" and "content" not in value
-        return {**value, "content": []} if wordless and value.get("output_config") else value
-
-    @model_validator(mode="after")
-    def _configures_as_the_system(self) -> Message:
-        for field in ("clear_at", "output_config"):
-            if self.role != "system" and getattr(self, field) is not None:
-                raise ValueError(f"{field}: Only permitted on `system` messages")
-        return self
+    @property
+    def blocks(self) -> Sequence[ContentBlock]:
+        """The blocks of its content, of which a plain string has none."""
+        content = self.content
+        return content if isinstance(content, list) else ()
 
 
 class Tool(BaseModel):
@@ -283,7 +277,7 @@ class Body(_Wire):
     model: str = Field(min_length=1, max_length=256)
     messages: list[Message] = Field(max_length=100_000)
     max_tokens: int | None = Field(default=None, ge=0)
-    system: Annotated[list[TextBlock], BeforeValidator(_as_blocks)] | None = None
+    system: str | list[TextBlock] | None = None
     tools: list[Tool] | None = None
     tool_choice: ToolChoice | None = None
     cache_control: CacheControl | None = None
@@ -317,10 +311,30 @@ def read_body(raw: bytes) -> tuple[Body, dict[str, Any]]:
     """
     plain = read_object(raw)
     try:
-        return Body.model_validate(plain), plain
+        body = Body.model_validate(plain)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        # A model's own check names the field below its path itself.
-        raise ApiError(400, f"{path}{'.' if first['type'] == 'value_error' else ': '}{message}") from None
+        raise _refusal(error) from None
+    for number, message in enumerate(body.messages):
+        _check_message(message, f"messages.{number}")
+    return body, plain
+
+
+def _check_message(message: Message, path: str) -> None:
+    """What only the system's messages may have, and all others must."""
+    if message.role != "system":
+        for field in ("clear_at", "output_config"):
+            if getattr(message, field) is not None:
+                raise ApiError(400, f"{path}.{field}: Only permitted on `system` messages")
+    if message.content is None and not message.output_config:
+        raise ApiError(400, f"{path}.content: Field required")
+
+
+def _refusal(error: ValidationError) -> ApiError:
+    """The first thing that does not fit, by its path in the body."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    # Where text may stand plainly or in blocks, what is wrong with the blocks says more than that they are no string.
+    first = next((one for one in found if one["type"] != "string_type" or one["loc"][-1] != "str"), found[0])
+    path = ".".join([str(part) for part in first["loc"] if not str(part).startswith("list[")])
+    message = first["msg"].removeprefix("Value error, ")
+    # A model's own check names the field below its path itself.
+    return ApiError(400, f"{path}{'.' if first['type'] == 'value_error' else ': '}{message}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mockllm.core.request import FIVE_MINUTES_US, ONE_HOUR_US, Block, Breakpoint
 from mockllm.protocols.anthropic_errors import ApiError
@@ -13,8 +13,7 @@ __all__ = ["Mark", "breakpoints"]
 _TTL_US = {"5m": FIVE_MINUTES_US, "1h": ONE_HOUR_US}
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A marker on block number `index`, which stands at `path` of the body."""
 
     index: int
@@ -34,15 +33,17 @@ def breakpoints(
         raise ApiError(400, f"A maximum of {most} blocks with cache_control may be provided. Found {len(marks)}.")
     placed = list(marks)
     if automatic is not None:
-        last = next((index for index in range(len(blocks) - 1, -1, -1) if blocks[index].eligible), None)
-        held = next((mark for mark in marks if mark.index == last), None)
+        last = len(blocks) - 1
+        while last >= 0 and not blocks[last].eligible:
+            last -= 1
+        held = marks[-1] if marks and marks[-1].index == last else None  # none stands on what is not eligible
         if held is not None and held.ttl != automatic:
             raise ApiError(
                 400,
                 f"cache_control: ttl='{automatic}' does not agree with the ttl='{held.ttl}' that the last block "
                 f"already has at {held.path}",
             )
-        if held is None and last is not None:
+        if held is None and last >= 0:
             if len(marks) == most:
                 raise ApiError(
                     400,
@@ -50,7 +51,6 @@ def breakpoints(
                     f"and {len(marks)} blocks have one already",
                 )
             placed.append(Mark(last, automatic, "cache_control"))
-            placed.sort(key=lambda mark: mark.index)
     short = False
     for mark in placed:
         if mark.ttl == "1h" and short:

@@ -39,7 +39,7 @@ def check_places(messages: Sequence[Message]) -> None:
     """Raises `ApiError` 400 for the first block that stands where its kind may not."""
     for number, message in enumerate(messages):
         role = message.role
-        for place, block in enumerate(message.content):
+        for place, block in enumerate(message.blocks):
             kind = block.type
             path = f"messages.{number}.content.{place}"
             if role != "assistant" and kind in _OF_THE_ASSISTANT:

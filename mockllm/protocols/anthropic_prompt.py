@@ -54,6 +54,9 @@ class _Salts(NamedTuple):
     messages: bytes
 
 
+_NO_SALTS = _Salts(b"", b"")
+
+
 @dataclass(slots=True)
 class Prompt:
     """A prompt in render order: its chain of blocks, the markers on them, and the tools' plain definitions."""
@@ -65,17 +68,21 @@ class Prompt:
     tools: list[dict[str, Any]] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
 
-    def add(self, block: Block, marker: CacheControl | None, path: str) -> None:
-        """Append `block`, which stands at `path` of the body and may carry a marker."""
-        before = self.prefix.blocks[-1].level if self.prefix.blocks else "tools"
-        salt = self.salts.system if before == "tools" != block.level else b""
-        if before != "messages" == block.level:
-            salt += self.salts.messages
+    def add(self, block: Block, marker: CacheControl | None = None, *path: str | int) -> None:
+        """Append `block`, which may carry a marker, and then stands at `path` of the body."""
+        prefix, salts = self.prefix, self.salts
+        salt = b""
+        if salts is not _NO_SALTS:
+            before = prefix.blocks[-1].level if prefix.blocks else "tools"
+            salt = salts.system if before == "tools" != block.level else b""
+            if before != "messages" == block.level:
+                salt += salts.messages
         if marker is not None:
+            where = ".".join([*map(str, path), "cache_control"])
             if not block.eligible:
-                raise ApiError(400, f"{path}.cache_control: cache_control cannot be set for empty text blocks")
-            self.marks.append(Mark(len(self.prefix), marker.ttl, f"{path}.cache_control"))
-        self.prefix.append(block, salt)
+                raise ApiError(400, f"{where}: cache_control cannot be set for empty text blocks")
+            self.marks.append(Mark(len(prefix), marker.ttl, where))
+        prefix.append(block, salt)
 
     def breakpoints(self, body: Body, most: int) -> tuple[Breakpoint, ...]:
         """The marked blocks, and the one that automatic caching marks. Raises `ApiError` as `breakpoints` does."""
@@ -84,10 +91,9 @@ class Prompt:
 
     def content(self) -> bytes:
         """A hash of what is asked, whoever asks: the credential takes no part."""
-        hashed = blake2b(self.model.encode("utf-8", "surrogatepass"), digest_size=16)
-        for part in (*self.salts, *(block.digest for block in self.prefix.blocks)):
-            hashed.update(part)
-        return hashed.digest()
+        parts = [self.model.encode("utf-8", "surrogatepass"), *self.salts]
+        parts += [block.digest for block in self.prefix.blocks]
+        return blake2b(b"".join(parts), digest_size=16).digest()
 
 
 def render(body: Body, plain: dict[str, Any], workspace: str, counter: TokenCounter) -> Prompt:
@@ -99,13 +105,18 @@ def render(body: Body, plain: dict[str, Any], workspace: str, counter: TokenCoun
     for number, tool in enumerate(body.tools or ()):
         definition = {name: held for name, held in plain["tools"][number].items() if name != "cache_control"}
         rendered.tools.append(definition)
-        rendered.add(tool_block(definition, counter), tool.cache_control, f"tools.{number}")
-    for number, text in enumerate(body.system or ()):
-        rendered.add(system_block(text.text, counter), text.cache_control, f"system.{number}")
+        rendered.add(tool_block(definition, counter), tool.cache_control, "tools", number)
+    if isinstance(body.system, str):
+        rendered.add(system_block(body.system, counter))
+    else:
+        for number, text in enumerate(body.system or ()):
+            rendered.add(system_block(text.text, counter), text.cache_control, "system", number)
     for number, message in enumerate(body.messages):
-        for place, block in enumerate(message.content):
-            path = f"messages.{number}.content.{place}"
-            rendered.add(_message_block(message.role, block, counter), _marker(block), path)
+        if isinstance(message.content, str):
+            rendered.add(text_block(message.role, message.content, counter))
+        for place, block in enumerate(message.blocks):
+            rendered_block = _message_block(message.role, block, counter)
+            rendered.add(rendered_block, _marker(block), "messages", number, "content", place)
     return rendered
 
 
@@ -165,19 +176,24 @@ def _other_tokens(block: OtherBlock, counter: TokenCounter) -> int:
 
 def _salts(body: Body, plain: dict[str, Any]) -> _Salts:
     choice, thinking = body.tool_choice, body.thinking
+    blocks = [block for message in body.messages for block in message.blocks]
+    if not blocks and choice is thinking is body.speed is body.tools is None:
+        return _NO_SALTS
     parts: list[str] = []
     if choice is not None and (choice.type != "auto" or choice.disable_parallel_tool_use):
         parts.append(canonical(choice.model_dump(exclude_none=True)))
     if thinking is not None and thinking.type != "disabled":
         parts.append(canonical(plain["thinking"]))
     # Assumed: what counts is whether there are images at all, since a growing conversation with images is known to hit.
-    if any(_is_image(block) for message in body.messages for block in message.content):
+    if any(map(_is_image, blocks)):
         parts.append("images")
     before_messages = ["fast"] if body.speed == "fast" else []
     if any((tool.type or "").startswith("web_search") for tool in body.tools or ()):
         before_messages.append("web search")
-    if any(_is_cited(block) for message in body.messages for block in message.content):
+    if any(map(_is_cited, blocks)):
         before_messages.append("citations")
+    if not (parts or before_messages):
+        return _NO_SALTS
     return _Salts("\x1f".join(before_messages).encode(), "\x1f".join(parts).encode("utf-8", "surrogatepass"))
 
 

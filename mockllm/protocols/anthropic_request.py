@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -44,6 +45,7 @@ class RequestReader:
         path, body, prompt = self._prompt(headers, raw, counting=False)
         max_tokens = body.max_tokens or 0
         results = answers_tools(body.messages)
+        must_call = _must_call(body)
         marks = prompt.breakpoints(body, round(self.profile.cache.breakpoints.value))
         self._check_limits(body, max_tokens, prompt.prefix)
         # Counted last, so that a refused request takes no place among those that are answered.
@@ -57,8 +59,8 @@ class RequestReader:
             max_tokens=max_tokens,
             stream=bool(body.stream),
             tools=_callable_tools(body, prompt.tools),
-            answers_tools=results and not _must_call(body),
-            must_call=_must_call(body),
+            answers_tools=results and not must_call,
+            must_call=must_call,
             stop_sequences=tuple(body.stop_sequences or ()),
             output_schema=_schema(body),
             thinking=_thinking(body, results),
@@ -75,7 +77,7 @@ class RequestReader:
 
     def workspace(self, headers: Mapping[str, str]) -> str:
         """Whose request it is, by its credential. Raises `ApiError` 401 where it has none."""
-        return blake2b(_credential(headers), digest_size=8).hexdigest()
+        return _workspace_of(_credential(headers))
 
     def _prompt(self, headers: Mapping[str, str], raw: bytes, *, counting: bool) -> tuple[str | None, Body, Prompt]:
         workspace = self.workspace(headers)
@@ -112,7 +114,7 @@ class RequestReader:
 def _callable_tools(body: Body, definitions: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
     """The client's tools that this turn may call."""
     choice = body.tool_choice
-    if choice is not None and choice.type == "none":
+    if not definitions or (choice is not None and choice.type == "none"):
         return ()
     wanted = choice.name if choice is not None and choice.type == "tool" else None
     return tuple(
@@ -141,19 +143,25 @@ def _must_call(body: Body) -> bool:
     return body.tool_choice is not None and body.tool_choice.type in ("any", "tool")
 
 
-def _credential(headers: Mapping[str, str]) -> bytes:
+def _credential(headers: Mapping[str, str]) -> str:
     """What names the caller's workspace: its own header, else the API key or bearer token.
 
     Whichever of the two headers holds a credential will do; only the lack of both is refused.
     """
-    key = headers.get("x-api-key", "").strip()
-    bearer = headers.get("authorization", "").strip()
-    token = bearer[7:].strip() if bearer[:7].lower() == "bearer " else ""
-    if not (key or token):
+    credential = headers.get("x-api-key", "").strip()
+    if not credential:
+        bearer = headers.get("authorization", "").strip()
+        credential = bearer[7:].strip() if bearer[:7].lower() == "bearer " else ""
+    if not credential:
         raise ApiError(
             401, "authentication failed: send a key in `Authorization: Bearer …` or in `x-api-key`; any will do"
         )
-    return (headers.get("anthropic-workspace-id") or key or token).encode("utf-8", "surrogatepass")
+    return headers.get("anthropic-workspace-id") or credential
+
+
+@lru_cache(maxsize=256)  # clients keep theirs
+def _workspace_of(credential: str) -> str:
+    return blake2b(credential.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _version(headers: Mapping[str, str]) -> str:
@@ -177,9 +185,10 @@ def _check_fields(body: Body, version: str, *, counting: bool) -> None:
         raise ApiError(400, "max_tokens: Field required")
     elif body.thinking is not None and 0 < body.max_tokens <= (body.thinking.budget_tokens or 0):
         raise ApiError(400, "`max_tokens` must be greater than `thinking.budget_tokens`")
-    if any(not sequence.strip() for sequence in body.stop_sequences or ()):
+    if body.stop_sequences and not all(map(str.strip, body.stop_sequences)):
         raise ApiError(400, "stop_sequences: each stop sequence must contain non-whitespace")
-    _check_tools(body)
+    if body.tools or body.tool_choice is not None:
+        _check_tools(body)
     if version == _NO_SAMPLING:
         _check_newer_version(body, version)
 
@@ -202,7 +211,7 @@ def _check_newer_version(body: Body, version: str) -> None:
         if getattr(body, name) is not None:
             raise ApiError(400, f"{name}: Extra inputs are not permitted in anthropic-version {version}")
     for number, message in enumerate(body.messages):
-        for place, block in enumerate(message.content):
+        for place, block in enumerate(message.blocks):
             path = f"messages.{number}.content.{place}"
             if message.role == "assistant" and block.type == "document":
                 raise ApiError(400, f"{path}: `document` blocks cannot be in `assistant` messages")

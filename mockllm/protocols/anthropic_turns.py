@@ -24,7 +24,7 @@ def check_tool_calls(messages: Sequence[Message]) -> None:
             waiting = {}
         if message.role != "system":
             speaker = message.role
-        for place, block in enumerate(message.content):
+        for place, block in enumerate(message.blocks):
             where = f"messages.{number}.content.{place}"
             if isinstance(block, ToolUseBlock):
                 if block.id in waiting:
@@ -54,6 +54,6 @@ def answers_tools(messages: Sequence[Message]) -> bool:
     for message in reversed(messages):
         if message.role == "assistant":
             return False
-        if any(isinstance(block, ToolResultBlock) for block in message.content):
+        if any(isinstance(block, ToolResultBlock) for block in message.blocks):
             return True
     return False

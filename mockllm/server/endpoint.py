@@ -52,7 +52,7 @@ class Endpoint:
     read: Callable[[Run, Mapping[str, str], bytes], Asked]
     headers: Callable[[Identity], dict[str, str]]
     failed: Callable[[ApiError], bytes]
-    standing: Callable[[Standings, float], dict[str, str]]
+    standing: Callable[[Standings, float], Mapping[str, str]]
     workspace: Callable[[Run, Mapping[str, str]], str]
     refused: Callable[[ApiError], ApiError] = lambda error: error
 

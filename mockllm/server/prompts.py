@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
@@ -21,11 +19,12 @@ from mockllm.server.delivery import StoppingError, send
 from mockllm.server.endpoint import Asked, Endpoint, Service, logged
 from mockllm.server.expecting import take_expected, told
 from mockllm.server.request_log import Entry
+from mockllm.server.routes import json_bytes
 from mockllm.server.runs import Run
+from mockllm.server.set_up import SetUp
 
 __all__ = ["serve_prompt"]
 
-_compact = json.JSONEncoder(separators=(",", ":")).encode
 _STOPPING = ApiError(529, "Overloaded: the server is shutting down")
 
 
@@ -39,7 +38,7 @@ async def serve_prompt(http: web.Request, run: Run, endpoint: Endpoint, service:
             return await _Prompt(http, run, endpoint, service, entry, asked).answered()
         except ApiError as error:
             told = endpoint.refused(error)
-            told.headers = _standing(endpoint, run, http.headers, asked) | told.headers
+            told.headers = {**_standing(endpoint, run, http.headers, asked), **told.headers}
             raise told from None
 
     return await logged(http, run, endpoint.name, service, answer)
@@ -59,13 +58,16 @@ class _Prompt:
     async def answered(self) -> web.StreamResponse:
         entry, emulator, request = self.entry, self.run.emulator, self.asked.request
         entry.identity, entry.model, entry.stream = request.identity, request.model, request.stream
-        since_us = await self._set_up()
-        rule = pick_fault(self.run.faults, emulator.draws, request.identity) if self.run.faults else None
-        await self._befall(rule)
-        try:
-            await emulator.pass_limits(request)
-        except RateLimitedError as error:
-            raise too_many(error, request.model, {}) from None
+        since_us = entry.arrived_us if self.service.set_up is None else await self._set_up(self.service.set_up)
+        rule = None
+        if self.run.faults:
+            rule = pick_fault(self.run.faults, emulator.draws, request.identity)
+            await self._befall(rule)
+        if emulator.limits is not None and emulator.limits.are_set:
+            try:
+                await emulator.pass_limits(request)
+            except RateLimitedError as error:
+                raise too_many(error, request.model, {}) from None
         if emulator.load is None:
             return await self._admitted(rule, since_us, None)
         place = await self._place(emulator.load)
@@ -75,15 +77,13 @@ class _Prompt:
         finally:
             place.leave()
 
-    async def _set_up(self) -> int:
+    async def _set_up(self, set_up: SetUp) -> int:
         """Since when the request has been there: its arrival, or the end of its connection's set-up."""
-        if self.service.set_up is not None:
-            request = self.asked.request
-            ready_us = self.service.set_up.due_us(self.http, self.run.emulator, request.identity, self.entry.arrived_us)
-            if ready_us is not None:
-                await self._until(ready_us)
-                return ready_us
-        return self.entry.arrived_us
+        ready_us = set_up.due_us(self.http, self.run.emulator, self.asked.request.identity, self.entry.arrived_us)
+        if ready_us is None:
+            return self.entry.arrived_us
+        await self._until(ready_us)
+        return ready_us
 
     async def _place(self, load: Load) -> Place:
         """A slot of the machine that requests share, once there is one. Who gives up waiting leaves nothing behind."""
@@ -116,8 +116,11 @@ class _Prompt:
         if place is not None:
             place.begin(answer.timeline.end_us)
             pace = place
-        headers = self.endpoint.headers(request.identity) | self.asked.headers(answer)
-        headers |= _standing(self.endpoint, run, self.http.headers, self.asked)
+        headers = {
+            **self.endpoint.headers(request.identity),
+            **self.asked.headers(answer),
+            **_standing(self.endpoint, run, self.http.headers, self.asked),
+        }
         if rule is None and not request.stream:
             return await self._whole(answer, pace, headers)
         return await self._in_parts(answer, rule, pace, headers)
@@ -152,7 +155,7 @@ class _Prompt:
             raise _STOPPING from None
 
     async def _whole(self, answer: Answer, pace: Pace, headers: dict[str, str]) -> web.Response:
-        body = _encoded(self.asked.whole(answer))
+        body = json_bytes(self.asked.whole(answer))
         await self._reach(pace, answer.timeline.end_us)
         self.entry.first_us = self.entry.end_us = self.run.emulator.clock.now_us()
         return web.Response(body=body, headers=headers, content_type="application/json")
@@ -176,7 +179,7 @@ class _Prompt:
             response.enable_chunked_encoding()
         else:
             assert rule is not None
-            body = _encoded(self.asked.whole(answer))
+            body = json_bytes(self.asked.whole(answer))
             spoiled = spoil_whole(rule, [(timeline.end_us, body)])
             response.content_type = "application/json"
             # A body that is cut says how long it should have been.
@@ -187,7 +190,7 @@ class _Prompt:
         return await send(self.http, response, spoiled, pace, clock, deliveries, self.entry, last_words, headers_us)
 
 
-def _standing(endpoint: Endpoint, run: Run, headers: Mapping[str, str], asked: Asked | None) -> dict[str, str]:
+def _standing(endpoint: Endpoint, run: Run, headers: Mapping[str, str], asked: Asked | None) -> Mapping[str, str]:
     """The headers that tell the client where it stands with its limits, if it has any.
 
     Of what could not be read it is known who sent it, and the profile's model is taken for the one that was meant;
@@ -205,7 +208,3 @@ def _standing(endpoint: Endpoint, run: Run, headers: Mapping[str, str], asked: A
             return {}
     now_us = emulator.clock.now_us()
     return endpoint.standing(limits.standings(model, workspace, now_us), limits.unix_s(now_us))
-
-
-def _encoded(body: dict[str, Any]) -> bytes:
-    return _compact(body).encode()

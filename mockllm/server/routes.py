@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from aiohttp import web
+from pydantic_core import PydanticSerializationError, to_json
 
 from mockllm.server.runs import Run
 
-__all__ = ["Handler", "Route", "json_response"]
+__all__ = ["Handler", "Route", "json_bytes", "json_response"]
 
 Handler: TypeAlias = Callable[[web.Request, Run], Awaitable[web.StreamResponse]]
 
@@ -23,7 +24,14 @@ class Route(NamedTuple):
     handler: Handler
 
 
+def json_bytes(body: Any) -> bytes:
+    """`body` as compact JSON."""
+    try:
+        return to_json(body)
+    except PydanticSerializationError:  # it is nested more deeply than this goes
+        return json.dumps(body, separators=(",", ":")).encode()
+
+
 def json_response(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """`body` as compact JSON."""
-    data = json.dumps(body, separators=(",", ":")).encode()
-    return web.Response(body=data, status=status, headers=headers, content_type="application/json")
+    return web.Response(body=json_bytes(body), status=status, headers=headers, content_type="application/json")

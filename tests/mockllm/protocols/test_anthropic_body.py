@@ -36,11 +36,13 @@ def with_content(*blocks: Any, role: str = "user") -> dict[str, Any]:
     return {**ASKED, "messages": [{"role": role, "content": list(blocks)}]}
 
 
-def test_a_string_is_one_text_block() -> None:
+def test_a_string_stays_one_and_blocks_are_read_one_by_one() -> None:
     body, plain = read_body(json.dumps({**ASKED, "system": "brief"}).encode())
-    assert body.messages[0].content == [TextBlock(type="text", text="hi")]
-    assert body.system == [TextBlock(type="text", text="brief")]
+    assert (body.messages[0].content, body.messages[0].blocks, body.system) == ("hi", (), "brief")
     assert plain["system"] == "brief"
+    text = {"type": "text", "text": "hi"}
+    body, _ = read_body(json.dumps({**with_content(text), "system": [text]}).encode())
+    assert body.messages[0].blocks == body.system == [TextBlock(type="text", text="hi")]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +184,7 @@ def test_an_image_has_a_source_of_a_known_kind(source: Any, message: str) -> Non
 def test_the_system_may_configure_the_output_without_words_and_nobody_else_may() -> None:
     turns = [{"role": "user", "content": "hi"}, {"role": "system", "output_config": {"effort": "low"}}]
     body, _ = read_body(json.dumps({**ASKED, "messages": turns}).encode())
-    assert body.messages[1].content == []
+    assert body.messages[1].blocks == ()
     brief = {"role": "system", "content": "brief", "clear_at": "next_user_message"}
     read_body(json.dumps({**ASKED, "messages": [brief]}).encode())
     assert (
