@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import select
 import selectors
-from time import monotonic
+import time
 
 __all__ = ["PacedLoop"]
 
@@ -26,11 +26,11 @@ class PacedLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
-        self._began_s = monotonic()
+        self._began_s = time.monotonic()
         super().__init__(_PacedSelector(speed))
 
     def time(self) -> float:
-        return (monotonic() - self._began_s) * self._speed
+        return (time.monotonic() - self._began_s) * self._speed
 
 
 class _PacedSelector(selectors.DefaultSelector):

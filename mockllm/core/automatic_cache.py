@@ -17,6 +17,7 @@ asked for it; a read looks at the ends of all the client's messages, since the s
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -62,7 +63,7 @@ class AutomaticCache:
         self._writes = round(rule.writes.value) if rule.writes is not None else 0
         self._lookback = round(rule.lookback.value) if rule.lookback is not None else 0
         self._most = most_entries
-        self._entries: dict[bytes, _Entry] = {}
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
 
     def meet(self, request: Request, now_us: int) -> Meeting:
         """What a prompt that is admitted at `now_us` would read and write. Nothing changes until it is kept."""
@@ -84,7 +85,7 @@ class AutomaticCache:
             held.expires_us = now_us + held.life_us
             entries[name] = held  # last in order, so that the one not used for longest comes first
         while len(entries) > self._most:
-            del entries[next(iter(entries))]
+            entries.popitem(last=False)
 
     def begin_warm(self, request: Request) -> None:
         """Have the tools and the system prompt of `request` kept at time 0, as if another run had just begun."""

@@ -8,6 +8,7 @@ tool_choice) changes none of them, so it is no reason that is named.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
@@ -40,13 +41,13 @@ class CacheDiagnosis:
     __slots__ = ("_answers",)
 
     def __init__(self) -> None:
-        self._answers: dict[tuple[str, str], _Asked] = {}
+        self._answers: OrderedDict[tuple[str, str], _Asked] = OrderedDict()
 
     def remember(self, request: Request, message_id: str, cached_tokens: int) -> None:
         """Keep what `message_id` was the answer to; `cached_tokens` of its prompt are in the cache from then on."""
         self._answers[request.workspace, message_id] = _asked(request, None, cached_tokens)
         if len(self._answers) > _MOST_ANSWERS:
-            del self._answers[next(iter(self._answers))]
+            self._answers.popitem(last=False)
 
     def explain(self, request: Request, read_tokens: int) -> MissReason | None:
         """Why `request`, of which `read_tokens` were read, did not read all that the named answer had left; else None.

@@ -7,6 +7,7 @@ A call path is a structural name, such as `main/turn-3` or `main/turn-3/retry-1`
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
@@ -60,14 +61,16 @@ class Occurrences:
     back after so many others counts from 0 again.
     """
 
-    _seen: dict[str, int] = field(default_factory=dict)
+    # Ordered by itself: a plain dict takes ever longer to find the first of its keys where first keys are removed.
+    _seen: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
     def name(self, path: str) -> Identity:
         """The identity of the next request that goes by `path`, such as a client's retry."""
-        attempt = self._seen.pop(path, 0)
-        self._seen[path] = attempt + 1  # last in order, so that the one not seen for longest comes first
-        if len(self._seen) > _MOST_SEEN:
-            del self._seen[next(iter(self._seen))]
+        seen = self._seen
+        attempt = seen.pop(path, 0)
+        seen[path] = attempt + 1  # last in order, so that the one not seen for longest comes first
+        if len(seen) > _MOST_SEEN:
+            seen.popitem(last=False)
         return Identity(path, attempt)
 
     def identify(self, content: bytes) -> Identity:

@@ -7,6 +7,7 @@ refuses the next request. Everything is whole arithmetic, so that nothing drifts
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import ceil
@@ -148,7 +149,7 @@ class RateLimits:
             Standing(limits.output_tokens, limits.output_tokens, 0),
         )
         self._limits = limits
-        self._holders: dict[tuple[str, str], _Holder] = {}
+        self._holders: OrderedDict[tuple[str, str], _Holder] = OrderedDict()
 
     def admit(self, model: str, workspace: str, input_tokens: int, now_us: int) -> None:
         """Count a request of `input_tokens` that are not read from the cache; raises `RateLimitedError`, and counts
@@ -199,6 +200,6 @@ class RateLimits:
             holder = _Holder(Bucket(limits.requests), Bucket(limits.input_tokens), Bucket(limits.output_tokens))
         self._holders[key] = holder  # last in order, so that the one not seen for longest comes first
         if len(self._holders) > _MOST_HOLDERS:
-            del self._holders[next(iter(self._holders))]
+            self._holders.popitem(last=False)
         holder.produce_until(now_us)
         return holder

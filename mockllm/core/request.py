@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -108,7 +109,8 @@ class Block:
         return hash(self.named())
 
 
-class Breakpoint(NamedTuple):
+@dataclass(slots=True)
+class Breakpoint:
     """A cache breakpoint after block number `index`, whose entry lives `ttl_us` after its last use."""
 
     index: int
@@ -130,6 +132,11 @@ class Automatic(NamedTuple):
     ttl_us: int | None = None
 
 
+@lru_cache(maxsize=256)
+def _start(scope: str) -> bytes:
+    return blake2b(scope.encode(), digest_size=_DIGEST_BYTES).digest()
+
+
 class Prefix:
     """The prompt as a growing chain: `hashes[i + 1]` names everything up to block i, `totals[i + 1]` counts it.
 
@@ -143,7 +150,7 @@ class Prefix:
         # Entries belong to one model and one workspace; the scope starts the chain.
         self.blocks: list[Block] = []
         self.totals: list[int] = [0]
-        self._hashes: list[bytes] = [blake2b(scope.encode(), digest_size=_DIGEST_BYTES).digest()]
+        self._hashes: list[bytes] = [_start(scope)]
         self._salts: dict[int, bytes] = {}
 
     def append(self, block: Block, salt: bytes = b"") -> None:

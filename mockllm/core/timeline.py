@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from mockllm.core.connections import SetupCost
 from mockllm.core.distributions import (
+    Constant,
     Distribution,
     Exponential,
     LognormalMixture,
@@ -61,6 +62,7 @@ class Service:
         "_spike",
         "_spike_probability",
         "_square",
+        "_steady",
         "_tokens_per_s",
         "_uncached",
         "counter",
@@ -89,12 +91,16 @@ class Service:
         mean = decode.flush_tokens.value
         self._flush_beyond_first = Exponential(-1.0 / log1p(-1.0 / mean) if mean > 1.0 else 0.0)
         self._gap_sigma = lognormal_sigma(decode.flush_gap_cv.value)
+        # Where nothing varies, whatever is drawn, nothing needs to be drawn.
+        self._steady = isinstance(self._residual, Constant) and not (self._spike_probability or self._rate_sigma)
 
     def plan(
         self, draws: Draws, identity: Identity, uncached_tokens: int, cached_tokens: int, output_tokens: int
     ) -> Timeline:
         """The timeline of one call; written tokens count as uncached (they are computed before they are kept)."""
-        residual, spiked, spike, rate = draws.uniforms("service", identity.path, identity.attempt)
+        residual = spiked = spike = rate = 0.5
+        if not self._steady:
+            residual, spiked, spike, rate = draws.uniforms("service", identity.path, identity.attempt)
         base = (
             self._intercept
             + self._uncached * uncached_tokens
@@ -168,8 +174,8 @@ def service_of(profile: Profile) -> Service:
 def _ratio(residual: Residual) -> Distribution:
     if residual.family == "shifted_lognormal":
         assert residual.shift is not None
-        shift = residual.shift.value
-        return ShiftedLognormal(shift, 1.0 - shift, residual.sigma.value)
+        shift, sigma = residual.shift.value, residual.sigma.value
+        return ShiftedLognormal(shift, 1.0 - shift, sigma) if sigma else Constant(shift + (1.0 - shift))
     assert residual.weight is not None
     assert residual.ratio_2 is not None
     assert residual.sigma_2 is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from mockllm.core.request import FIVE_MINUTES_US, ONE_HOUR_US, Block, Breakpoint
 from mockllm.protocols.anthropic_errors import ApiError
@@ -13,7 +13,8 @@ __all__ = ["Mark", "breakpoints"]
 _TTL_US = {"5m": FIVE_MINUTES_US, "1h": ONE_HOUR_US}
 
 
-class Mark(NamedTuple):
+@dataclass(slots=True)
+class Mark:
     """A marker on block number `index`, which stands at `path` of the body."""
 
     index: int

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mockllm.protocols.anthropic_body import Message, ToolResultBlock
+from mockllm.protocols.anthropic_body import Message, blocks_of
 from mockllm.protocols.anthropic_errors import ApiError
 
 __all__ = ["check_places"]
@@ -38,9 +38,9 @@ _IN_RESULTS = frozenset({"browser_state", "document", "image", "search_result", 
 def check_places(messages: Sequence[Message]) -> None:
     """Raises `ApiError` 400 for the first block that stands where its kind may not."""
     for number, message in enumerate(messages):
-        role = message.role
-        for place, block in enumerate(message.blocks):
-            kind = block.type
+        role = message["role"]
+        for place, block in enumerate(blocks_of(message)):
+            kind = block["type"]
             path = f"messages.{number}.content.{place}"
             if role != "assistant" and kind in _OF_THE_ASSISTANT:
                 raise ApiError(400, f"{path}: `{kind}` blocks can only be in `assistant` messages, not {role}")
@@ -48,9 +48,10 @@ def check_places(messages: Sequence[Message]) -> None:
                 raise ApiError(400, f"{path}: `{kind}` blocks can only be in `user` messages, not {role}")
             if role == "system" and kind not in _OF_THE_SYSTEM:
                 raise ApiError(400, f"{path}: `{kind}` blocks cannot be in `system` messages")
-            if isinstance(block, ToolResultBlock):
-                for part, inner in enumerate(block.content or ()):
-                    if inner.type not in _IN_RESULTS:
+            if block["type"] == "tool_result":
+                for part, inner in enumerate(block.get("content") or ()):
+                    if not isinstance(inner, str) and inner["type"] not in _IN_RESULTS:
                         raise ApiError(
-                            400, f"{path}.tool_result.content.{part}: `{inner.type}` blocks cannot be in a tool result"
+                            400,
+                            f"{path}.tool_result.content.{part}: `{inner['type']}` blocks cannot be in a tool result",
                         )

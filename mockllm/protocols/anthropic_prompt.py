@@ -6,9 +6,10 @@ blocks are one text: clients flip between the forms from turn to turn, and to th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from mockllm.core.request import (
     Block,
@@ -24,17 +25,7 @@ from mockllm.core.request import (
     tool_result_block,
     tool_use_block,
 )
-from mockllm.protocols.anthropic_body import (
-    Body,
-    CacheControl,
-    ContentBlock,
-    OtherBlock,
-    RedactedThinkingBlock,
-    TextBlock,
-    ThinkingBlock,
-    ToolResultBlock,
-    ToolUseBlock,
-)
+from mockllm.protocols.anthropic_body import Body, CacheControl, ContentBlock, OtherBlock, blocks_of
 from mockllm.protocols.anthropic_breakpoints import Mark, breakpoints
 from mockllm.protocols.anthropic_errors import ApiError
 
@@ -81,13 +72,14 @@ class Prompt:
             where = ".".join([*map(str, path), "cache_control"])
             if not block.eligible:
                 raise ApiError(400, f"{where}: cache_control cannot be set for empty text blocks")
-            self.marks.append(Mark(len(prefix), marker.ttl, where))
+            self.marks.append(Mark(len(prefix), marker.get("ttl", "5m"), where))
         prefix.append(block, salt)
 
     def breakpoints(self, body: Body, most: int) -> tuple[Breakpoint, ...]:
         """The marked blocks, and the one that automatic caching marks. Raises `ApiError` as `breakpoints` does."""
-        automatic = body.cache_control.ttl if body.cache_control is not None else None
-        return breakpoints(self.marks, automatic, self.prefix.blocks, most)
+        automatic = body.get("cache_control")
+        ttl = automatic.get("ttl", "5m") if automatic is not None else None
+        return breakpoints(self.marks, ttl, self.prefix.blocks, most)
 
     def content(self) -> bytes:
         """A hash of what is asked, whoever asks: the credential takes no part."""
@@ -96,99 +88,102 @@ class Prompt:
         return blake2b(b"".join(parts), digest_size=16).digest()
 
 
-def render(body: Body, plain: dict[str, Any], workspace: str, counter: TokenCounter) -> Prompt:
-    """`body` as a prompt whose prefixes are private to `workspace`; `plain` is the JSON that it was read from.
+def render(body: Body, workspace: str, counter: TokenCounter) -> Prompt:
+    """`body` as a prompt whose prefixes are private to `workspace`.
 
     Raises `ApiError` 400 for a cache marker on an empty block.
     """
-    rendered = Prompt(Prefix(scope(body.model, workspace)), _salts(body, plain), body.model, workspace)
-    for number, tool in enumerate(body.tools or ()):
-        definition = {name: held for name, held in plain["tools"][number].items() if name != "cache_control"}
+    model, messages = body["model"], body["messages"]
+    blocks = [block for message in messages for block in blocks_of(message)]
+    rendered = Prompt(Prefix(scope(model, workspace)), _salts(body, blocks), model, workspace)
+    for number, tool in enumerate(body.get("tools") or ()):
+        definition = {name: held for name, held in tool.items() if name != "cache_control"}
         rendered.tools.append(definition)
-        rendered.add(tool_block(definition, counter), tool.cache_control, "tools", number)
-    if isinstance(body.system, str):
-        rendered.add(system_block(body.system, counter))
+        rendered.add(tool_block(definition, counter), tool.get("cache_control"), "tools", number)
+    system = body.get("system")
+    if isinstance(system, str):
+        rendered.add(system_block(system, counter))
     else:
-        for number, text in enumerate(body.system or ()):
-            rendered.add(system_block(text.text, counter), text.cache_control, "system", number)
-    for number, message in enumerate(body.messages):
-        if isinstance(message.content, str):
-            rendered.add(text_block(message.role, message.content, counter))
-        for place, block in enumerate(message.blocks):
-            rendered_block = _message_block(message.role, block, counter)
-            rendered.add(rendered_block, _marker(block), "messages", number, "content", place)
+        for number, text in enumerate(system or ()):
+            rendered.add(system_block(text["text"], counter), text.get("cache_control"), "system", number)
+    for number, message in enumerate(messages):
+        role, content = message["role"], message.get("content", ())
+        if isinstance(content, str):
+            rendered.add(text_block(role, content, counter))
+            continue
+        for place, block in enumerate(content):
+            rendered.add(_message_block(role, block, counter), _marker(block), "messages", number, "content", place)
     return rendered
 
 
 def _message_block(role: str, block: ContentBlock, counter: TokenCounter) -> Block:
-    match block:
-        case TextBlock():
-            return text_block(role, block.text, counter)
-        case ToolUseBlock():
-            return tool_use_block(block.id, block.name, canonical(block.input), counter)
-        case ToolResultBlock():
-            parts = block.content or []
-            texts = [part.text for part in parts if isinstance(part, TextBlock)]
-            if len(texts) == len(parts):
-                return tool_result_block(block.tool_use_id, "".join(texts), bool(block.is_error), counter)
-            tokens = sum(
-                counter.count(part.text) if isinstance(part, TextBlock) else _other_tokens(part, counter)
-                for part in parts
-            )
-            return opaque_block(role, _content(block), tokens, eligible=True)
-        case ThinkingBlock():
-            return opaque_block(role, _content(block), counter.count(block.thinking), eligible=False)
-        case RedactedThinkingBlock():
-            return opaque_block(role, _content(block), counter.count(block.data), eligible=False)
-        case OtherBlock():
-            return opaque_block(role, _content(block), _other_tokens(block, counter), eligible=True)
-
-
-def _content(block: ContentBlock) -> Any:
-    return _unmarked(block.model_dump(exclude_none=True))
+    if block["type"] == "text":
+        return text_block(role, block["text"], counter)
+    if block["type"] == "tool_use":
+        return tool_use_block(block["id"], block["name"], canonical(block["input"]), counter)
+    if block["type"] == "tool_result":
+        parts = block.get("content") or ""
+        texts = [parts] if isinstance(parts, str) else [part["text"] for part in parts if part["type"] == "text"]
+        if isinstance(parts, str) or len(texts) == len(parts):
+            return tool_result_block(block["tool_use_id"], "".join(texts), bool(block.get("is_error")), counter)
+        tokens = sum([counter.count(text) for text in texts])
+        tokens += sum([_other_tokens(part, counter) for part in parts if part["type"] != "text"])
+        return opaque_block(role, _unmarked(block), tokens, eligible=True)
+    if block["type"] == "thinking":
+        return opaque_block(role, _unmarked(block), counter.count(block["thinking"]), eligible=False)
+    if block["type"] == "redacted_thinking":
+        return opaque_block(role, _unmarked(block), counter.count(block["data"]), eligible=False)
+    return opaque_block(role, _unmarked(block), _other_tokens(block, counter), eligible=True)
 
 
 def _unmarked(value: Any) -> Any:
-    """`value` without any cache marker in it: markers move from turn to turn, and the content is the same."""
+    """`value` without any cache marker in it, since markers move from turn to turn and the content is the same, and
+    without what is null, which says no more than what is absent."""
     if isinstance(value, dict):
-        return {name: _unmarked(held) for name, held in value.items() if name != "cache_control"}
+        return {name: _unmarked(held) for name, held in value.items() if name != "cache_control" and held is not None}
     return [_unmarked(held) for held in value] if isinstance(value, list) else value
 
 
 def _marker(block: ContentBlock) -> CacheControl | None:
     """The block's own marker, or that of the last marked part of a tool result, which is one block to the cache."""
-    if isinstance(block, ThinkingBlock | RedactedThinkingBlock):
+    if block["type"] == "thinking" or block["type"] == "redacted_thinking":
         return None
-    if block.cache_control is None and isinstance(block, ToolResultBlock):
-        inner = [part.cache_control for part in block.content or () if part.cache_control is not None]
-        return inner[-1] if inner else None
-    return block.cache_control
+    marker = block.get("cache_control")
+    if marker is None and block["type"] == "tool_result":
+        parts = block.get("content")
+        inner = [part.get("cache_control") for part in parts] if isinstance(parts, list) else []
+        return next((held for held in reversed(inner) if held is not None), None)
+    return marker
 
 
 def _other_tokens(block: OtherBlock, counter: TokenCounter) -> int:
-    source = (block.model_extra or {}).get("source")
-    if block.type == "image":
+    source = _extra(block).get("source")
+    if block["type"] == "image":
         return _IMAGE_TOKENS
-    if block.type == "document" and isinstance(source, dict) and source.get("type") in ("base64", "url", "file"):
+    if block["type"] == "document" and isinstance(source, dict) and source.get("type") in ("base64", "url", "file"):
         return _DOCUMENT_TOKENS
-    return counter.count(canonical(_content(block)))
+    return counter.count(canonical(_unmarked(block)))
 
 
-def _salts(body: Body, plain: dict[str, Any]) -> _Salts:
-    choice, thinking = body.tool_choice, body.thinking
-    blocks = [block for message in body.messages for block in message.blocks]
-    if not blocks and choice is thinking is body.speed is body.tools is None:
+def _salts(body: Body, blocks: Sequence[ContentBlock]) -> _Salts:
+    choice, thinking, speed, tools = (
+        body.get("tool_choice"),
+        body.get("thinking"),
+        body.get("speed"),
+        body.get("tools"),
+    )
+    if not (choice or thinking or speed or tools or blocks):
         return _NO_SALTS
     parts: list[str] = []
-    if choice is not None and (choice.type != "auto" or choice.disable_parallel_tool_use):
-        parts.append(canonical(choice.model_dump(exclude_none=True)))
-    if thinking is not None and thinking.type != "disabled":
-        parts.append(canonical(plain["thinking"]))
+    if choice is not None and (choice["type"] != "auto" or choice.get("disable_parallel_tool_use")):
+        parts.append(canonical({name: held for name, held in choice.items() if held is not None}))
+    if thinking is not None and thinking["type"] != "disabled":
+        parts.append(canonical(thinking))
     # Assumed: what counts is whether there are images at all, since a growing conversation with images is known to hit.
     if any(map(_is_image, blocks)):
         parts.append("images")
-    before_messages = ["fast"] if body.speed == "fast" else []
-    if any((tool.type or "").startswith("web_search") for tool in body.tools or ()):
+    before_messages = ["fast"] if speed == "fast" else []
+    if any((tool.get("type") or "").startswith("web_search") for tool in tools or ()):
         before_messages.append("web search")
     if any(map(_is_cited, blocks)):
         before_messages.append("citations")
@@ -199,13 +194,17 @@ def _salts(body: Body, plain: dict[str, Any]) -> _Salts:
 
 def _is_cited(block: ContentBlock) -> bool:
     """Whether citations are switched on for a document or a search result."""
-    if not isinstance(block, OtherBlock):
-        return False
-    citations = (block.model_extra or {}).get("citations")
+    citations = _extra(block).get("citations")
     return isinstance(citations, dict) and citations.get("enabled") is True
 
 
 def _is_image(block: ContentBlock) -> bool:
-    if isinstance(block, ToolResultBlock):
-        return any(part.type == "image" for part in block.content or ())
-    return block.type == "image"
+    if block["type"] == "tool_result":
+        parts = block.get("content")
+        return isinstance(parts, list) and any(part["type"] == "image" for part in parts)
+    return block["type"] == "image"
+
+
+def _extra(block: ContentBlock) -> Mapping[str, Any]:
+    """The block with whatever else it has."""
+    return cast(Mapping[str, Any], block)

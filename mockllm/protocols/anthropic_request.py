@@ -11,7 +11,7 @@ from typing import Any
 from mockllm.core.identity import Occurrences
 from mockllm.core.profile import Profile, Rules
 from mockllm.core.request import Prefix, Request, TokenCounter
-from mockllm.protocols.anthropic_body import Body, TextBlock, read_body
+from mockllm.protocols.anthropic_body import Body, blocks_of, is_client_s, read_body
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.anthropic_places import check_places
 from mockllm.protocols.anthropic_prompt import Prompt, render
@@ -43,31 +43,32 @@ class RequestReader:
         The order: credentials, version, JSON, schema, model, limits (protocol page: section 9).
         """
         path, body, prompt = self._prompt(headers, raw, counting=False)
-        max_tokens = body.max_tokens or 0
-        results = answers_tools(body.messages)
+        max_tokens = body.get("max_tokens") or 0
+        results = answers_tools(body["messages"])
         must_call = _must_call(body)
+        thinking, diagnostics = body.get("thinking"), body.get("diagnostics")
         marks = prompt.breakpoints(body, round(self.profile.cache.breakpoints.value))
         self._check_limits(body, max_tokens, prompt.prefix)
         # Counted last, so that a refused request takes no place among those that are answered.
         identity = self.occurrences.name(path) if path is not None else self.occurrences.identify(prompt.content())
         return Request(
             identity=identity,
-            model=body.model,
+            model=body["model"],
             prefix=prompt.prefix,
             size=len(prompt.prefix),
             breakpoints=marks,
             max_tokens=max_tokens,
-            stream=bool(body.stream),
+            stream=bool(body.get("stream")),
             tools=_callable_tools(body, prompt.tools),
             answers_tools=results and not must_call,
             must_call=must_call,
-            stop_sequences=tuple(body.stop_sequences or ()),
+            stop_sequences=tuple(body.get("stop_sequences") or ()),
             output_schema=_schema(body),
             thinking=_thinking(body, results),
-            thinking_most=body.thinking.budget_tokens if body.thinking is not None else None,
+            thinking_most=thinking.get("budget_tokens") if thinking is not None else None,
             workspace=prompt.workspace,
-            speed=body.speed or "standard",
-            previous_id=(body.diagnostics.previous_message_id or "") if body.diagnostics is not None else None,
+            speed=body.get("speed") or "standard",
+            previous_id=(diagnostics.get("previous_message_id") or "") if diagnostics is not None else None,
         )
 
     def count(self, headers: Mapping[str, str], raw: bytes) -> int:
@@ -83,16 +84,17 @@ class RequestReader:
         workspace = self.workspace(headers)
         version = _version(headers)
         path = call_path(headers)
-        body, plain = read_body(raw)
+        body = read_body(raw)
         _check_fields(body, version, counting=counting)
-        check_places(body.messages)
-        check_tool_calls(body.messages)
-        if body.model != self.profile.model and not self.any_model:
-            raise ApiError(404, f"model: {body.model}")
+        if any(map(blocks_of, body["messages"])):
+            check_places(body["messages"])
+            check_tool_calls(body["messages"])
+        if body["model"] != self.profile.model and not self.any_model:
+            raise ApiError(404, f"model: {body['model']}")
         if self.profile.rules is not None:
             _check_rules(body, self.profile.rules)
         try:
-            return path, body, render(body, plain, workspace, self.counter)
+            return path, body, render(body, workspace, self.counter)
         except RecursionError:
             raise ApiError(400, "The request body is not valid JSON: nested too deeply") from None
 
@@ -102,7 +104,7 @@ class RequestReader:
             raise ApiError(
                 400,
                 f"max_tokens: {max_tokens} > {most}, which is the maximum allowed number of output tokens for "
-                f"{body.model}",
+                f"{body['model']}",
             )
         if max_tokens == 0:
             _check_prewarming(body)
@@ -113,34 +115,38 @@ class RequestReader:
 
 def _callable_tools(body: Body, definitions: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
     """The client's tools that this turn may call."""
-    choice = body.tool_choice
-    if not definitions or (choice is not None and choice.type == "none"):
+    choice = body.get("tool_choice")
+    if not definitions or (choice is not None and choice["type"] == "none"):
         return ()
-    wanted = choice.name if choice is not None and choice.type == "tool" else None
+    wanted = choice.get("name") if choice is not None and choice["type"] == "tool" else None
     return tuple(
         [
             definition
-            for tool, definition in zip(body.tools or (), definitions, strict=True)
-            if tool.is_client_s and wanted in (None, tool.name)
+            for tool, definition in zip(body.get("tools") or (), definitions, strict=True)
+            if is_client_s(tool) and wanted in (None, tool.get("name"))
         ]
     )
 
 
 def _schema(body: Body) -> dict[str, Any] | None:
-    output = body.output_config
-    return output.format.schema_ if output is not None and output.format is not None else None
+    output = body.get("output_config")
+    wanted = output.get("format") if output is not None else None
+    return wanted["schema"] if wanted is not None else None
 
 
 def _thinking(body: Body, answers_tools: bool) -> str:
     """How thinking is shown, or "" where this turn has none: between tools only once there are results."""
-    thinking = body.thinking
-    if thinking is None or thinking.type == "disabled" or (thinking.type == "between_tools" and not answers_tools):
+    thinking = body.get("thinking")
+    if thinking is None or thinking["type"] == "disabled":
         return ""
-    return thinking.display or "summarized"
+    if thinking["type"] == "between_tools" and not answers_tools:
+        return ""
+    return thinking.get("display") or "summarized"
 
 
 def _must_call(body: Body) -> bool:
-    return body.tool_choice is not None and body.tool_choice.type in ("any", "tool")
+    choice = body.get("tool_choice")
+    return choice is not None and choice["type"] in ("any", "tool")
 
 
 def _credential(headers: Mapping[str, str]) -> str:
@@ -175,59 +181,62 @@ def _version(headers: Mapping[str, str]) -> str:
 
 def _check_fields(body: Body, version: str, *, counting: bool) -> None:
     """What the schema alone does not say: fields of one endpoint, and those that an API version no longer takes."""
-    if not body.messages:
+    max_tokens, thinking, stops = body.get("max_tokens"), body.get("thinking"), body.get("stop_sequences")
+    if not body["messages"]:
         raise ApiError(400, "messages: at least one message is required")
     if counting:
         for name in ("max_tokens", "stream"):
-            if getattr(body, name) is not None:
+            if body.get(name) is not None:
                 raise ApiError(400, f"{name}: Extra inputs are not permitted")
-    elif body.max_tokens is None:
+    elif max_tokens is None:
         raise ApiError(400, "max_tokens: Field required")
-    elif body.thinking is not None and 0 < body.max_tokens <= (body.thinking.budget_tokens or 0):
+    elif thinking is not None and 0 < max_tokens <= (thinking.get("budget_tokens") or 0):
         raise ApiError(400, "`max_tokens` must be greater than `thinking.budget_tokens`")
-    if body.stop_sequences and not all(map(str.strip, body.stop_sequences)):
+    if stops and not all(map(str.strip, stops)):
         raise ApiError(400, "stop_sequences: each stop sequence must contain non-whitespace")
-    if body.tools or body.tool_choice is not None:
+    if body.get("tools") or body.get("tool_choice"):
         _check_tools(body)
     if version == _NO_SAMPLING:
         _check_newer_version(body, version)
 
 
 def _check_tools(body: Body) -> None:
-    names = [tool.name for tool in body.tools or () if tool.name is not None]
+    names = [tool["name"] for tool in body.get("tools") or () if tool.get("name") is not None]
     if len(names) != len(set(names)):
         raise ApiError(400, "tools: Tool names must be unique.")
-    choice = body.tool_choice
-    if choice is not None and choice.type == "tool":
-        if choice.name is None:
+    choice = body.get("tool_choice")
+    if choice is not None and choice["type"] == "tool":
+        name = choice.get("name")
+        if name is None:
             raise ApiError(400, "tool_choice.tool.name: Field required")
-        if choice.name not in names:
-            raise ApiError(400, f"tool_choice: tool {choice.name!r} is not among the tools that the request offers")
+        if name not in names:
+            raise ApiError(400, f"tool_choice: tool {name!r} is not among the tools that the request offers")
 
 
 def _check_newer_version(body: Body, version: str) -> None:
     """What API version 2026-10-21 no longer takes (protocol page: section 0)."""
     for name in _SAMPLING:
-        if getattr(body, name) is not None:
+        if body.get(name) is not None:
             raise ApiError(400, f"{name}: Extra inputs are not permitted in anthropic-version {version}")
-    for number, message in enumerate(body.messages):
-        for place, block in enumerate(message.blocks):
+    for number, message in enumerate(body["messages"]):
+        for place, block in enumerate(blocks_of(message)):
             path = f"messages.{number}.content.{place}"
-            if message.role == "assistant" and block.type == "document":
+            if message["role"] == "assistant" and block["type"] == "document":
                 raise ApiError(400, f"{path}: `document` blocks cannot be in `assistant` messages")
-            if message.role == "user" and isinstance(block, TextBlock) and block.citations:
+            if message["role"] == "user" and block["type"] == "text" and block.get("citations"):
                 raise ApiError(400, f"{path}.citations: text in a `user` message cannot have citations")
 
 
 def _check_rules(body: Body, rules: Rules) -> None:
     """What this model, as the profile has it, does not take."""
-    turns = [message for message in body.messages if message.role != "system"]
-    if not rules.prefill and turns and turns[-1].role == "assistant":
+    thinking = body.get("thinking")
+    turns = [message["role"] for message in body["messages"] if message["role"] != "system"]
+    if not rules.prefill and turns and turns[-1] == "assistant":
         raise ApiError(
             400,
             "This model does not support assistant message prefill. The conversation must end with a user message.",
         )
-    if not rules.thinking_enabled and body.thinking is not None and body.thinking.type == "enabled":
+    if not rules.thinking_enabled and thinking is not None and thinking["type"] == "enabled":
         raise ApiError(
             400,
             '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and '
@@ -239,12 +248,12 @@ def _check_rules(body: Body, rules: Rules) -> None:
 
 def _check_prewarming(body: Body) -> None:
     """What cannot go with `max_tokens: 0`, which only fills the cache (protocol: prompt caching, pre-warm)."""
-    thinking, output, choice = body.thinking, body.output_config, body.tool_choice
+    thinking = body.get("thinking")
     refused = {
-        "stream": bool(body.stream),
-        "thinking": thinking is not None and thinking.type != "disabled",
-        "output_config.format": output is not None and output.format is not None,
-        "tool_choice": choice is not None and choice.type in ("any", "tool"),
+        "stream": bool(body.get("stream")),
+        "thinking": thinking is not None and thinking["type"] != "disabled",
+        "output_config.format": _schema(body) is not None,
+        "tool_choice": _must_call(body),
     }
     for name, present in refused.items():
         if present:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mockllm.protocols.anthropic_body import Message, ToolResultBlock, ToolUseBlock
+from mockllm.protocols.anthropic_body import Message, blocks_of
 from mockllm.protocols.anthropic_errors import ApiError
 
 __all__ = ["answers_tools", "check_tool_calls"]
@@ -19,21 +19,22 @@ def check_tool_calls(messages: Sequence[Message]) -> None:
     waiting: dict[str, int] = {}
     speaker = ""
     for number, message in enumerate(messages):
-        if message.role == "assistant" and speaker != "assistant":
+        role = message["role"]
+        if role == "assistant" and speaker != "assistant":
             _refuse_unanswered(waiting)
             waiting = {}
-        if message.role != "system":
-            speaker = message.role
-        for place, block in enumerate(message.blocks):
+        if role != "system":
+            speaker = role
+        for place, block in enumerate(blocks_of(message)):
             where = f"messages.{number}.content.{place}"
-            if isinstance(block, ToolUseBlock):
-                if block.id in waiting:
-                    raise ApiError(400, f"{where}.id: `tool_use` ids must be unique, and {block.id} is not")
-                waiting[block.id] = number
-            elif isinstance(block, ToolResultBlock) and waiting.pop(block.tool_use_id, None) is None:
+            if block["type"] == "tool_use":
+                if block["id"] in waiting:
+                    raise ApiError(400, f"{where}.id: `tool_use` ids must be unique, and {block['id']} is not")
+                waiting[block["id"]] = number
+            elif block["type"] == "tool_result" and waiting.pop(block["tool_use_id"], None) is None:
                 raise ApiError(
                     400,
-                    f"{where}: unexpected `tool_use_id` found in `tool_result` blocks: {block.tool_use_id}; each "
+                    f"{where}: unexpected `tool_use_id` found in `tool_result` blocks: {block['tool_use_id']}; each "
                     "`tool_result` must answer a `tool_use` of the assistant turn before it, once",
                 )
     _refuse_unanswered(waiting)
@@ -52,8 +53,9 @@ def _refuse_unanswered(waiting: dict[str, int]) -> None:
 def answers_tools(messages: Sequence[Message]) -> bool:
     """Whether the last user turn brings tool results."""
     for message in reversed(messages):
-        if message.role == "assistant":
+        if message["role"] == "assistant":
             return False
-        if any(isinstance(block, ToolResultBlock) for block in message.blocks):
-            return True
+        for block in blocks_of(message):
+            if block["type"] == "tool_result":
+                return True
     return False

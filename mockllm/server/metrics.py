@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -51,7 +51,7 @@ class Metrics(Collector):
         self.active = 0
         self._requests: Counter[tuple[str, int]] = Counter()
         self._faults: Counter[str] = Counter()
-        self._tokens: Counter[str] = Counter()
+        self._tokens = [0] * len(_KINDS)
         self._ttft = _Spread(_TTFT_S)
         self._late = _Spread(_LATE_S)
         self._registry = CollectorRegistry()
@@ -65,9 +65,8 @@ class Metrics(Collector):
         if entry.plan is None:
             return
         tokens = self._tokens
-        for kind, number in zip(_KINDS, entry.plan.usage, strict=True):
-            if number:
-                tokens[kind] += number
+        for kind, number in enumerate(entry.plan.usage):
+            tokens[kind] += number
         self._ttft.add(entry.plan.timeline.first_us / 1e6)
         late_us = entry.first_late_us
         if late_us is not None:
@@ -83,7 +82,8 @@ class Metrics(Collector):
             requests.add_metric([endpoint, str(status)], number)
         yield requests
         yield _by_kind("mockllm_faults", "Planned failures, by kind.", self._faults)
-        yield _by_kind("mockllm_tokens", "Tokens of answers, by kind.", self._tokens)
+        tokens = {kind: number for kind, number in zip(_KINDS, self._tokens, strict=True) if number}
+        yield _by_kind("mockllm_tokens", "Tokens of answers, by kind.", tokens)
         yield self._ttft.family("mockllm_planned_ttft_seconds", "Time from admission to the first token, as planned.")
         yield self._late.family("mockllm_lateness_seconds", "How much later than planned the first byte was sent.")
 
@@ -92,7 +92,7 @@ class Metrics(Collector):
         return generate_latest(self._registry)
 
 
-def _by_kind(name: str, told: str, numbers: Counter[str]) -> Metric:
+def _by_kind(name: str, told: str, numbers: Mapping[str, int]) -> Metric:
     family = CounterMetricFamily(name, told, labels=["kind"])
     for kind, number in numbers.items():
         family.add_metric([kind], number)

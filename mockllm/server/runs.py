@@ -8,6 +8,7 @@ tests that run side by side on one server need nothing but names of their own.
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -121,7 +122,7 @@ class Runs:
         self._faults = faults
         self._replay = replay
         self._kept = KeptBodies()
-        self._held: dict[str, Run] = {}
+        self._held: OrderedDict[str, Run] = OrderedDict()
         self.default = self._made(RunSpec())
 
     def __len__(self) -> int:
@@ -168,4 +169,4 @@ class Runs:
     def _hold(self, run: Run) -> None:
         self._held[run.spec.name] = run
         if len(self._held) > _MOST_RUNS:
-            del self._held[next(iter(self._held))]
+            self._held.popitem(last=False)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from mockllm.protocols.anthropic_body import Body
+from mockllm.protocols.anthropic_body import read_body
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.anthropic_places import check_places
 
@@ -26,7 +27,8 @@ def served(kind: str) -> dict[str, Any]:
 
 
 def refusal(role: str, block: dict[str, Any]) -> str | None:
-    messages = Body.model_validate({"model": "m", "messages": [{"role": role, "content": [TEXT, block]}]}).messages
+    asked = {"model": "m", "messages": [{"role": role, "content": [TEXT, block]}]}
+    messages = read_body(json.dumps(asked).encode())["messages"]
     try:
         check_places(messages)
     except ApiError as error:

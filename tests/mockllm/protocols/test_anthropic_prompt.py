@@ -20,8 +20,8 @@ IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png"
 
 def prompt(**fields: Any) -> Prompt:
     asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}], **fields}
-    body, plain = read_body(json.dumps(asked).encode())
-    return render(body, plain, "scope", COUNTER)
+    body = read_body(json.dumps(asked).encode())
+    return render(body, "scope", COUNTER)
 
 
 def hashes(**fields: Any) -> list[bytes]:
@@ -146,8 +146,8 @@ def test_returned_thinking_counts_and_is_no_cache_block() -> None:
 
 
 def test_the_content_is_named_alike_whoever_asks_and_differs_where_it_does() -> None:
-    body, plain = read_body(json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode())
-    mine, yours = (render(body, plain, workspace, COUNTER) for workspace in ("mine", "yours"))
+    body = read_body(json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode())
+    mine, yours = (render(body, workspace, COUNTER) for workspace in ("mine", "yours"))
     assert mine.content() == yours.content()
     assert mine.prefix.hashes != yours.prefix.hashes
     assert prompt(thinking={"type": "adaptive"}).content() != prompt().content()

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from mockllm.protocols.anthropic_body import Body, Message
+from mockllm.protocols.anthropic_body import Message, read_body
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.anthropic_turns import answers_tools, check_tool_calls
 
@@ -19,7 +20,7 @@ def result(name: str) -> dict[str, Any]:
 
 def talk(*turns: tuple[str, Any]) -> list[Message]:
     messages = [{"role": role, "content": content} for role, content in turns]
-    return Body.model_validate({"model": "m", "messages": messages}).messages
+    return read_body(json.dumps({"model": "m", "messages": messages}).encode())["messages"]
 
 
 def test_calls_answered_in_the_next_user_turn_are_accepted() -> None:

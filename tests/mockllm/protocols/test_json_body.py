@@ -1,7 +1,14 @@
 from __future__ import annotations
 
-import pytest
+import json
+from collections.abc import Callable
+from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mockllm.protocols import json_body
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.json_body import read_object
 
@@ -28,3 +35,28 @@ def test_half_a_surrogate_pair_is_no_text_and_a_whole_one_is() -> None:
         with pytest.raises(ApiError, match="lone surrogate"):
             read_object(b'{"' + half + b'": 1}')
     assert read_object(rb'{"a": "\ud83d\ude00 \\ud800"}') == {"a": "\U0001f600 \\ud800"}
+
+
+NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+VALUES = st.recursive(
+    NUMBERS | st.sampled_from(["null", "true", "NaN", "-Infinity", "9" * 400 + ".0"]) | st.text().map(json.dumps),
+    lambda inner: st.lists(inner, max_size=3).map(lambda held: f"[{','.join(held)}]"),
+    max_leaves=5,
+)
+
+
+@given(name=st.text(max_size=3), value=VALUES, noise=st.binary(max_size=2))
+def test_the_quick_way_of_reading_changes_nothing(name: str, value: str, noise: bytes) -> None:
+    raw = f"{{{json.dumps(name)}: {value}}}".encode() + noise
+    assert _outcome(read_object, raw) == _outcome(json_body._exactly, raw)  # noqa: SLF001
+
+
+def _outcome(read: Callable[[bytes], Any], raw: bytes) -> str:
+    try:
+        return repr(read(raw))
+    except ApiError as error:
+        return error.message
+
+
+def test_what_is_long_is_read_as_well() -> None:
+    assert read_object(b'{"a": "' + b"b" * (2 << 20) + b'"}') == {"a": "b" * (2 << 20)}
