@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mockllm import MockLLMError
 
-__all__ = ["CALL_HEADER", "BadCallPathError", "Identity", "Occurrences", "check_path", "stable_id"]
+__all__ = ["CALL_HEADER", "BadCallPathError", "Identity", "Occurrences", "check_path"]
 
 CALL_HEADER = "x-mockllm-call"
 _PATH = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
@@ -76,10 +76,3 @@ class Occurrences:
     def identify(self, content: bytes) -> Identity:
         """The identity of an unnamed request whose canonical content hashes to `content`."""
         return self.name(f"content:{content.hex()}")
-
-
-def stable_id(prefix: str, *parts: object) -> str:
-    """An identifier in the provider's form (`msg_01…`), unique to `parts` and the same on every machine."""
-    named = "\x1f".join([str(part) for part in parts])
-    digits = blake2b(named.encode("utf-8", "surrogatepass"), digest_size=11).hexdigest()
-    return f"{prefix}_01{digits}"

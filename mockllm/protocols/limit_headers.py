@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import ceil
-from typing import TypeAlias
 
-from mockllm.core.limits import RateLimitedError, Standings
+from mockllm.core.limits import RateLimitedError, Standing, Standings
 from mockllm.protocols.anthropic_errors import ApiError
 
 __all__ = ["anthropic_limits", "openai_limits", "too_many"]
@@ -19,25 +18,26 @@ _NAMES = [
     for what in ("requests", "tokens", "input-tokens", "output-tokens")
 ]
 _STEPS = (1, 1000, 1000, 1000)
-_Dated: TypeAlias = tuple[int, int, int]
-"""A limit, what is left of it, and the Unix second at which it is whole again."""
 
 
 def anthropic_limits(standings: Standings, now_s: float) -> Mapping[str, str]:
     """The headers of every answer; `now_s` is Unix time. Tokens left are rounded to thousands, and `tokens` says the
     more restrictive of input and output."""
-    return _dated(*[(limit, left, ceil(now_s + full_in_us / 1e6)) for limit, left, full_in_us in standings])
+    # Where nothing is used, all answers of one second say the same.
+    return _anthropic_limits(standings, now_s if any(one.full_in_us for one in standings) else ceil(now_s))
 
 
-@lru_cache(maxsize=64)  # where no limit is near, all answers of one second say the same
-def _dated(requests: _Dated, given: _Dated, said: _Dated) -> Mapping[str, str]:
+@lru_cache(maxsize=16)
+def _anthropic_limits(standings: Standings, now_s: float) -> Mapping[str, str]:
+    requests, given, said = standings
+    tightest = min(given, said, key=_share_left)
     told: dict[str, str] = {}
-    for (limit, remaining, reset), (most, left, reset_s), step in zip(
-        _NAMES, (requests, min(given, said, key=_share_left), given, said), _STEPS, strict=True
+    for (limit, remaining, reset), (most, left, full_in_us), step in zip(
+        _NAMES, (requests, tightest, given, said), _STEPS, strict=True
     ):
         told[limit] = str(most)
         told[remaining] = str(min(most, (left + step // 2) // step * step))
-        told[reset] = (_EPOCH + timedelta(seconds=reset_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        told[reset] = _date(ceil(now_s + full_in_us / 1e6))
     return told
 
 
@@ -61,9 +61,13 @@ def too_many(error: RateLimitedError, model: str, told: dict[str, str]) -> ApiEr
     return ApiError(429, message, {**told, "retry-after": str(error.retry_after_s)})
 
 
-def _share_left(standing: tuple[int, int, int]) -> float:
-    limit, left, _ = standing
-    return left / limit
+def _share_left(standing: Standing) -> float:
+    return standing.remaining / standing.limit
+
+
+@lru_cache(maxsize=64)  # every answer has four, and they are of the next few seconds
+def _date(at_s: int) -> str:
+    return (_EPOCH + timedelta(seconds=at_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _duration(us: int) -> str:

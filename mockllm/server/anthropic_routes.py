@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from aiohttp import web
 
-from mockllm.core.identity import Identity, stable_id
+from mockllm.core.identity import Identity
 from mockllm.core.timeline import Flush
 from mockllm.emulator.admission import Answer
 from mockllm.protocols import anthropic_reply
@@ -26,7 +27,7 @@ _ORGANIZATION = "6d6f636b-6c6c-4d0e-8b1a-9f3c57e2d846"
 def anthropic_headers(identity: Identity) -> dict[str, str]:
     """What every answer carries, an error too."""
     return {
-        "request-id": stable_id("req", identity.path, identity.attempt),
+        "request-id": f"req_01{identity.digits()}",
         "anthropic-organization-id": _ORGANIZATION,
     }
 
@@ -40,11 +41,8 @@ def anthropic_routes(service: Service) -> list[Route]:
     """Method, path and handler of each."""
     endpoint = Endpoint("messages", _read, anthropic_headers, _failed, anthropic_limits, _workspace)
 
-    async def create(http: web.Request, run: Run) -> web.StreamResponse:
-        return await serve_prompt(http, run, endpoint, service)
-
     return [
-        Route("POST", "/v1/messages", create),
+        Route("POST", "/v1/messages", partial(serve_prompt, endpoint=endpoint, service=service)),
         Route("POST", "/v1/messages/count_tokens", _count_tokens),
         Route("GET", "/", _hello),
         Route("GET", "/api/hello", _hello),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -71,28 +72,22 @@ class Service:
     observe: Callable[[Run, Entry], None] | None = None
 
 
-async def logged(
-    http: web.Request,
-    run: Run,
-    endpoint: str,
-    service: Service,
-    answer: Callable[[bytes, Entry], Awaitable[web.StreamResponse]],
-) -> web.StreamResponse:
-    """What `answer` makes of the body of `http`, with its entry in the log and its place among the metrics."""
-    raw = await http.read()
+@contextmanager
+def logged(http: web.Request, run: Run, endpoint: str, service: Service, raw: bytes) -> Iterator[Entry]:
+    """The entry in the log of the request `http`, whose body is `raw`, and its place among the metrics.
+
+    Whoever answers it says with which status; that of a refusal, and of a client that went away, is known.
+    """
     entry = run.log.open(endpoint, service.arrivals.of(http, run.emulator.clock), raw)
     service.metrics.active += 1
     try:
-        response = await answer(raw, entry)
+        yield entry
     except ApiError as error:
         entry.status, entry.error = error.status, error.message
         raise
     except CancelledError:
         entry.status, entry.error = _CLIENT_WENT_AWAY, "the client went away"
         raise
-    else:
-        entry.status = response.status
-        return response
     finally:
         service.metrics.active -= 1
         service.metrics.count(entry)

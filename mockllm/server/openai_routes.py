@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from aiohttp import web
 
 from mockllm.core.faults import Writes
-from mockllm.core.identity import Identity, stable_id
+from mockllm.core.identity import Identity
 from mockllm.core.timeline import Flush
 from mockllm.emulator.admission import Answer
 from mockllm.protocols import openai_chat_reply, openai_responses_reply
@@ -37,7 +38,7 @@ def speaks_openai(path: str, headers: Mapping[str, str]) -> bool:
 def openai_headers(identity: Identity) -> dict[str, str]:
     """What every answer carries, an error too; all but the request's id is unverified (protocol page: OpenAI)."""
     return {
-        "x-request-id": stable_id("req", identity.path, identity.attempt),
+        "x-request-id": f"req_01{identity.digits()}",
         "openai-organization": _ORGANIZATION,
         "openai-version": _VERSION,
     }
@@ -56,13 +57,10 @@ def openai_routes(service: Service) -> list[Route]:
         "responses", _read_responses, openai_headers, _responses_failed, openai_limits, _workspace, as_openai
     )
 
-    async def complete(http: web.Request, run: Run) -> web.StreamResponse:
-        return await serve_prompt(http, run, chat, service)
-
-    async def respond(http: web.Request, run: Run) -> web.StreamResponse:
-        return await serve_prompt(http, run, responses, service)
-
-    return [Route("POST", "/v1/chat/completions", complete), Route("POST", "/v1/responses", respond)]
+    return [
+        Route("POST", "/v1/chat/completions", partial(serve_prompt, endpoint=chat, service=service)),
+        Route("POST", "/v1/responses", partial(serve_prompt, endpoint=responses, service=service)),
+    ]
 
 
 def _read_chat(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:

@@ -31,17 +31,18 @@ _STOPPING = ApiError(529, "Overloaded: the server is shutting down")
 async def serve_prompt(http: web.Request, run: Run, endpoint: Endpoint, service: Service) -> web.StreamResponse:
     """Answer one request. Raises `ApiError` for a refusal, which the caller writes in the protocol's form."""
 
-    async def answer(raw: bytes, entry: Entry) -> web.StreamResponse:
+    raw = await http.read()
+    with logged(http, run, endpoint.name, service, raw) as entry:
         asked = None
         try:
             asked = endpoint.read(run, http.headers, raw)
-            return await _Prompt(http, run, endpoint, service, entry, asked).answered()
+            response = await _Prompt(http, run, endpoint, service, entry, asked).answered()
         except ApiError as error:
             told = endpoint.refused(error)
             told.headers = {**_standing(endpoint, run, http.headers, asked), **told.headers}
             raise told from None
-
-    return await logged(http, run, endpoint.name, service, answer)
+        entry.status = response.status
+    return response
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ class _Prompt:
         ready_us = set_up.due_us(self.http, self.run.emulator, self.asked.request.identity, self.entry.arrived_us)
         if ready_us is None:
             return self.entry.arrived_us
-        await self._until(ready_us)
+        await self._reach(Fixed(self.run.emulator.clock, 0), ready_us)
         return ready_us
 
     async def _place(self, load: Load) -> Place:
@@ -139,14 +140,12 @@ class _Prompt:
             return
         self.entry.fault = rule.kind
         if rule.kind in REFUSALS or (rule.kind == "error_event" and not self.asked.request.stream):
-            await self._until(self.run.emulator.clock.now_us() + rule.wait_us)
+            clock = self.run.emulator.clock
+            await self._reach(Fixed(clock, clock.now_us()), rule.wait_us)
             status = REFUSALS.get(rule.kind, 500)
             wait_s = 1 if rule.retry_after_s is None else rule.retry_after_s
             headers = {"retry-after": str(wait_s)} if status == 429 else {}
             raise ApiError(status, USUAL_MESSAGES[status], headers)
-
-    async def _until(self, at_us: int) -> None:
-        await self._reach(Fixed(self.run.emulator.clock, 0), at_us)
 
     async def _reach(self, pace: Pace, at_us: int) -> None:
         try:

@@ -25,10 +25,11 @@ def replay_routes(service: Service) -> list[Route]:
     """Every path, for the recording that the run holds."""
 
     async def answer(http: web.Request, run: Run) -> web.StreamResponse:
-        async def say(raw: bytes, entry: Entry) -> web.StreamResponse:
-            return await _answer(http, raw, run, service, entry)
-
-        return await logged(http, run, "replay", service, say)
+        raw = await http.read()
+        with logged(http, run, "replay", service, raw) as entry:
+            response = await _answer(http, raw, run, service, entry)
+            entry.status = response.status
+        return response
 
     return [Route(method, "/{path:.*}", answer) for method in _METHODS]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockllm import MockLLMError
-from mockllm.core.identity import BadCallPathError, Identity, Occurrences, check_path, stable_id
+from mockllm.core.identity import BadCallPathError, Identity, Occurrences, check_path
 
 PLAIN = st.text("abcXYZ019._~-", min_size=1, max_size=8)
 
@@ -45,13 +45,13 @@ def test_identities_order_by_path_and_then_by_attempt() -> None:
     assert sorted(names) == [Identity("a", 0), Identity("a", 1), Identity("b", 0)]
 
 
-def test_an_identifier_is_the_one_written_down() -> None:
-    assert stable_id("msg", "main/turn-1", 0) == "msg_015e5aabf4411b782e80419b"
+def test_the_digits_of_a_name_are_those_written_down() -> None:
+    assert Identity("main/turn-1").digits() == "5e5aabf4411b782e80419b"
 
 
 @given(st.tuples(PLAIN, st.integers(0, 20)), st.tuples(PLAIN, st.integers(0, 20)))
-def test_identifiers_are_equal_only_for_equal_parts(one, other) -> None:
-    assert (stable_id("msg", *one) == stable_id("msg", *other)) == (one == other)
+def test_digits_are_equal_only_for_equal_identities(one, other) -> None:
+    assert (Identity(*one).digits() == Identity(*other).digits()) == (one == other)
 
 
 def test_a_name_that_comes_again_is_another_attempt() -> None:

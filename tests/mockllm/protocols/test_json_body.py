@@ -48,7 +48,7 @@ VALUES = st.recursive(
 @given(name=st.text(max_size=3), value=VALUES, noise=st.binary(max_size=2))
 def test_the_quick_way_of_reading_changes_nothing(name: str, value: str, noise: bytes) -> None:
     raw = f"{{{json.dumps(name)}: {value}}}".encode() + noise
-    assert _outcome(read_object, raw) == _outcome(json_body._exactly, raw)  # noqa: SLF001
+    assert _outcome(read_object, raw) == _outcome(json_body._exactly, raw)
 
 
 def _outcome(read: Callable[[bytes], Any], raw: bytes) -> str:
