@@ -78,7 +78,7 @@ class PromptCache:
         last breakpoint: A is read, B - A written for an hour, C - B for five minutes; the rest is input.
         """
         total = request.total_tokens
-        if not request.breakpoints:
+        if total < self._minimum or not request.breakpoints:
             return CacheUse(0, 0, 0, total)  # nothing is cached, and nothing needs to be hashed
         read = written = self._longest_hit(request, now_us, renew)
         written_1h = read
@@ -97,6 +97,8 @@ class PromptCache:
 
         An entry that lives already stays readable from the earlier instant.
         """
+        if request.total_tokens < self._minimum:
+            return
         entries = self._entries
         for mark in request.breakpoints:
             if request.tokens_through(mark.index) < self._minimum:
