@@ -33,7 +33,7 @@ normal_quantile = NormalDist().inv_cdf
 def microseconds(seconds: float) -> int:
     """A drawn duration as the whole, non-negative microseconds in which everything later counts."""
     whole = round(seconds * 1e6)
-    return whole if whole > 0 else 0
+    return max(0, whole)
 
 
 def lognormal_sigma(cv: float) -> float:

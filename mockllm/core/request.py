@@ -185,7 +185,7 @@ class Request:
     """What the emulator is asked: `size` blocks of `prefix`, breakpoints in ascending order, and the output limits.
 
     `tools` are those that the answer may call; `answers_tools` says that the last user turn brings their results,
-    and `must_call` that this one has to call one, which models do without a word.
+    `must_call` that this one has to call one, which models do without a word, and `one_call` that it may call no two.
     `counted` is the prompt's length in tokens where it has no breakpoints and the prefix was not made to hold it.
     `stop_sequences` end the text before them; `output_schema` is the JSON Schema that the text must be valid against.
     `thinking` says how thinking is shown, "" (there is none), "summarized" or "omitted"; `thinking_most` limits it.
@@ -215,6 +215,7 @@ class Request:
     must_call: bool = False
     speed: str = "standard"
     least_tokens: int = 0
+    one_call: bool = False
     automatic: Automatic | None = None
 
     @property

@@ -59,7 +59,7 @@ class DefaultSpeaker:
             value = schema_value(request.output_schema, self._pick(request.identity, 0))
             return Script(output_tokens, text=canonical(value))
         first = int(chosen * len(request.tools))
-        calls = range(int(CALLS_PER_TURN.quantile(many)))
+        calls = range(1 if request.one_call else int(CALLS_PER_TURN.quantile(many)))
         spoken = 0 if request.must_call else output_tokens
         return Script(spoken, [self._call(request, first + number, number) for number in calls])
 

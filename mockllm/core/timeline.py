@@ -110,7 +110,7 @@ class Service:
         ttft_s = base * self._residual.quantile(residual)
         if spiked < self._spike_probability:
             ttft_s += self._spike.quantile(spike)
-        first_us = microseconds(ttft_s if ttft_s > _LEAST_TTFT_S else _LEAST_TTFT_S)
+        first_us = microseconds(max(_LEAST_TTFT_S, ttft_s))
         decode_us = 0
         if output_tokens > 1:
             per_s = self._tokens_per_s * exp(self._rate_sigma * normal_quantile(rate))

@@ -46,7 +46,7 @@ class RequestReader:
         max_tokens = body.get("max_tokens") or 0
         results = answers_tools(body["messages"])
         must_call = _must_call(body)
-        thinking, diagnostics = body.get("thinking"), body.get("diagnostics")
+        choice, thinking, diagnostics = body.get("tool_choice"), body.get("thinking"), body.get("diagnostics")
         marks = prompt.breakpoints(body, round(self.profile.cache.breakpoints.value))
         self._check_limits(body, max_tokens, prompt.prefix)
         # Counted last, so that a refused request takes no place among those that are answered.
@@ -62,6 +62,7 @@ class RequestReader:
             tools=_callable_tools(body, prompt.tools),
             answers_tools=results and not must_call,
             must_call=must_call,
+            one_call=choice is not None and bool(choice.get("disable_parallel_tool_use")),
             stop_sequences=tuple(body.get("stop_sequences") or ()),
             output_schema=_schema(body),
             thinking=_thinking(body, results),

@@ -40,6 +40,7 @@ class _Wanted(NamedTuple):
     choice: Choice
     told: object
     brings_results: bool
+    one_call: bool
     stop: tuple[str, ...] = ()
     schema: dict[str, Any] | None = None
     least_tokens: int = 0
@@ -87,6 +88,7 @@ class OpenAiReader:
             choice=choice,
             told=plain.get("tool_choice"),
             brings_results=answers_tools(body.messages),
+            one_call=body.parallel_tool_calls is False,
             stop=tuple([sequence for sequence in stop if sequence]),
             schema=output_schema(body),
             least_tokens=least,
@@ -121,6 +123,7 @@ class OpenAiReader:
             choice=choice,
             told=plain.get("tool_choice"),
             brings_results=brings_results(body.input),
+            one_call=body.parallel_tool_calls is False,
             schema=response_schema(body),
             thinks=_thinks(body.reasoning.effort if body.reasoning is not None else None),
             prewarms=options is not None and bool(options.prewarm),
@@ -161,6 +164,7 @@ class OpenAiReader:
             tools=wanted.choice.tools,
             answers_tools=wanted.brings_results and not wanted.choice.must_call,
             must_call=wanted.choice.must_call,
+            one_call=wanted.one_call,
             stop_sequences=wanted.stop,
             output_schema=wanted.schema,
             least_tokens=min(wanted.least_tokens, max_tokens),

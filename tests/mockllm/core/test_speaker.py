@@ -52,6 +52,12 @@ def test_every_tool_has_its_turn_with_arguments_of_its_own_schema() -> None:
         assert arguments.get("far", 3) >= 3
 
 
+def test_it_calls_several_at_once_unless_one_call_is_all_it_may() -> None:
+    names = [f"main/turn-{turn}" for turn in range(60)]
+    assert max(len(said(name, tools=(LOOK, SEE)).tool_uses) for name in names) > 1
+    assert {len(said(name, tools=(LOOK, SEE), one_call=True).tool_uses) for name in names} == {1}
+
+
 def test_what_is_said_follows_identity_attempt_and_seed_and_nothing_else() -> None:
     assert said(tools=(LOOK, SEE)) == said(tools=(LOOK, SEE))
     lengths = [said(), said("main/turn-2"), said(attempt=1), said(seed=2)]

@@ -45,6 +45,12 @@ def test_a_request_carries_what_was_asked() -> None:
     assert not request.answers_tools
 
 
+@pytest.mark.parametrize("kind", ["auto", "any"])
+def test_whoever_wants_no_calls_side_by_side_says_so(kind: str) -> None:
+    assert not read(tools=[LOOK], tool_choice={"type": kind}).one_call
+    assert read(tools=[LOOK], tool_choice={"type": kind, "disable_parallel_tool_use": True}).one_call
+
+
 def test_a_call_path_names_the_request_and_a_bad_one_is_refused() -> None:
     assert read({**HEADERS, CALL_HEADER: "main/turn-3"}).identity == Identity("main/turn-3")
     status, message = refused({**HEADERS, CALL_HEADER: "main//turn"})

@@ -51,6 +51,16 @@ def test_tools_are_offered_in_neutral_form_unless_the_choice_says_otherwise() ->
     assert read(tools=[TOOL], tool_choice="none").tools == ()
 
 
+def test_whoever_wants_no_calls_side_by_side_says_so() -> None:
+    assert [read(tools=[TOOL], parallel_tool_calls=side).one_call for side in (None, True, False)] == [
+        False,
+        False,
+        True,
+    ]
+    raw = json.dumps({"model": "test-model", "input": "Is it late?", "parallel_tool_calls": False}).encode()
+    assert reader().responses(KEY, raw)[0].one_call
+
+
 def test_results_end_the_calling_unless_a_call_is_required() -> None:
     call = {"id": "call_1", "type": "function", "function": {"name": "clock", "arguments": "{}"}}
     messages = [
