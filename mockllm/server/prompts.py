@@ -30,7 +30,6 @@ _STOPPING = ApiError(529, "Overloaded: the server is shutting down")
 
 async def serve_prompt(http: web.Request, run: Run, endpoint: Endpoint, service: Service) -> web.StreamResponse:
     """Answer one request. Raises `ApiError` for a refusal, which the caller writes in the protocol's form."""
-
     raw = await http.read()
     with logged(http, run, endpoint.name, service, raw) as entry:
         asked = None
@@ -38,9 +37,9 @@ async def serve_prompt(http: web.Request, run: Run, endpoint: Endpoint, service:
             asked = endpoint.read(run, http.headers, raw)
             response = await _Prompt(http, run, endpoint, service, entry, asked).answered()
         except ApiError as error:
-            told = endpoint.refused(error)
-            told.headers = {**_standing(endpoint, run, http.headers, asked), **told.headers}
-            raise told from None
+            refusal = endpoint.refused(error)
+            refusal.headers = {**_standing(endpoint, run, http.headers, asked), **refusal.headers}
+            raise refusal from None
         entry.status = response.status
     return response
 
