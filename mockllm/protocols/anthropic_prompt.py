@@ -83,10 +83,9 @@ class Prompt:
 
     def content(self) -> bytes:
         """A hash of what is asked, whoever asks: the credential takes no part."""
-        hashed = blake2b(self.model.encode("utf-8", "surrogatepass"), digest_size=16)
-        for part in (*self.salts, *[block.named() for block in self.prefix.blocks]):
-            hashed.update(b"%d %b" % (len(part), part))  # lengths keep the parts apart
-        return hashed.digest()
+        parts = [self.model.encode("utf-8", "surrogatepass"), *self.salts]
+        parts += [block.digest for block in self.prefix.blocks]
+        return blake2b(b"".join(parts), digest_size=16).digest()
 
 
 def render(body: Body, workspace: str, counter: TokenCounter) -> Prompt:
