@@ -349,7 +349,12 @@ def _refusal(error: ValidationError) -> ApiError:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     # Where text may stand plainly or in blocks, what is wrong with the blocks says more than that they are no string.
     first = next((one for one in found if one["type"] != "string_type" or one["loc"][-1] != "str"), found[0])
-    path = ".".join([str(part) for part in first["loc"] if not str(part).startswith("list[")])
+    *above, last = first["loc"]
+    # Which form was tried is no part of the path; a field that nobody knows may be called anything.
+    parts = [part for part in above if not str(part).startswith("list[")]
+    if first["type"] == "extra_forbidden" or not str(last).startswith("list["):
+        parts.append(last)
+    path = ".".join(map(str, parts))
     message = first["msg"].removeprefix("Value error, ")
     # A model's own check names the field below its path itself.
     return ApiError(400, f"{path}{'.' if first['type'] == 'value_error' else ': '}{message}")

@@ -128,19 +128,26 @@ def _message_block(role: str, block: ContentBlock, counter: TokenCounter) -> Blo
             return tool_result_block(block["tool_use_id"], "".join(texts), bool(block.get("is_error")), counter)
         tokens = sum([counter.count(text) for text in texts])
         tokens += sum([_other_tokens(part, counter) for part in parts if part["type"] != "text"])
-        return opaque_block(role, _unmarked(block), tokens, eligible=True)
+        return opaque_block(role, _content(block), tokens, eligible=True)
     if block["type"] == "thinking":
-        return opaque_block(role, _unmarked(block), counter.count(block["thinking"]), eligible=False)
+        return opaque_block(role, _content(block), counter.count(block["thinking"]), eligible=False)
     if block["type"] == "redacted_thinking":
-        return opaque_block(role, _unmarked(block), counter.count(block["data"]), eligible=False)
-    return opaque_block(role, _unmarked(block), _other_tokens(block, counter), eligible=True)
+        return opaque_block(role, _content(block), counter.count(block["data"]), eligible=False)
+    return opaque_block(role, _content(block), _other_tokens(block, counter), eligible=True)
+
+
+def _content(block: ContentBlock) -> Any:
+    """What tells `block` apart, without what is null, which says no more than what is absent."""
+    said = {name: held for name, held in block.items() if held is not None}
+    if block["type"] == "tool_result":
+        said["content"] = [part if isinstance(part, str) else _content(part) for part in block.get("content") or ()]
+    return _unmarked(said)
 
 
 def _unmarked(value: Any) -> Any:
-    """`value` without any cache marker in it, since markers move from turn to turn and the content is the same, and
-    without what is null, which says no more than what is absent."""
+    """`value` without any cache marker in it: markers move from turn to turn, and the content is the same."""
     if isinstance(value, dict):
-        return {name: _unmarked(held) for name, held in value.items() if name != "cache_control" and held is not None}
+        return {name: _unmarked(held) for name, held in value.items() if name != "cache_control"}
     return [_unmarked(held) for held in value] if isinstance(value, list) else value
 
 
@@ -162,7 +169,7 @@ def _other_tokens(block: OtherBlock, counter: TokenCounter) -> int:
         return _IMAGE_TOKENS
     if block["type"] == "document" and isinstance(source, dict) and source.get("type") in ("base64", "url", "file"):
         return _DOCUMENT_TOKENS
-    return counter.count(canonical(_unmarked(block)))
+    return counter.count(canonical(_content(block)))
 
 
 def _salts(body: Body, blocks: Sequence[ContentBlock]) -> _Salts:

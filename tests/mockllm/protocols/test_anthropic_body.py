@@ -72,6 +72,9 @@ def test_what_is_no_json_object_is_refused_with_the_reason(raw: bytes, reason: s
         ({**ASKED, "max_tokens": True}, "max_tokens: Input should be a valid integer"),
         ({**ASKED, "max_tokens": -1}, "max_tokens: Input should be greater than or equal to 0"),
         ({**ASKED, "colour": "blue"}, "colour: Extra inputs are not permitted"),
+        ({**ASKED, "list[x]": 1}, "list[x]: Extra inputs are not permitted"),
+        ({**ASKED, "str": 1}, "str: Extra inputs are not permitted"),
+        ({**ASKED, "system": 5}, "system: Input should be a valid list"),
         ({**ASKED, "messages": [{"role": "user"}]}, "messages.0.content: Field required"),
         ({**ASKED, "messages": [{"role": "user", "content": 5}]}, "messages.0.content: Input should be a valid list"),
         (

@@ -145,6 +145,15 @@ def test_returned_thinking_counts_and_is_no_cache_block() -> None:
     assert [(block.tokens, block.eligible) for block in blocks] == [(10, False), (5, False)]
 
 
+def test_a_null_says_nothing_of_a_block_and_something_inside_what_it_holds() -> None:
+    state = {"type": "browser_state", "tabs": [{"title": None}]}
+    assert hashes(messages=said({**state, "cache_control": None})) == hashes(messages=said(state))
+    assert hashes(messages=said({**state, "tabs": [{}]})) != hashes(messages=said(state))
+    held = {"type": "tool_result", "tool_use_id": "t", "content": [{**IMAGE, "cache_control": None}], "is_error": None}
+    plain = {"type": "tool_result", "tool_use_id": "t", "content": [IMAGE]}
+    assert hashes(messages=said(held)) == hashes(messages=said(plain))
+
+
 def test_the_content_is_named_alike_whoever_asks_and_differs_where_it_does() -> None:
     body = read_body(json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode())
     mine, yours = (render(body, workspace, COUNTER) for workspace in ("mine", "yours"))
