@@ -92,7 +92,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits a minute. Those that nobody set are far beyond what one machine can ask for, and kept all the same."""
+    """Limits a minute. Those that nobody set are far beyond what one machine can ask for."""
 
     requests: int = 10_000_000
     input_tokens: int = 1_000_000_000_000
@@ -134,7 +134,7 @@ class RateLimits:
 
     `epoch_s` is when the run began, in seconds of Unix time, and `speed` by how much its clock is faster than those of
     its clients, who are told dates and waits of their own. `are_set` says that somebody set a limit: where nobody did,
-    nothing can be refused and nothing is counted, since such buckets are full again before anybody could look.
+    nothing can be refused and nothing is counted: such buckets, which fill in microseconds, are told as full.
     """
 
     __slots__ = ("_epoch_s", "_full", "_holders", "_limits", "_speed", "are_set")

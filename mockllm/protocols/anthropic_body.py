@@ -320,7 +320,8 @@ def is_client_s(tool: Tool) -> bool:
 def read_body(raw: bytes) -> Body:
     """The body in `raw`, the JSON object as it is, once it is known to be one.
 
-    Raises `ApiError` 400: for bytes that are no JSON object first, then for the first field that does not fit.
+    Raises `ApiError` 400: for bytes that are no JSON object first, then for the first field that does not fit, and last
+    for what only the system's messages may have or lack.
     """
     plain = read_object(raw)
     try:

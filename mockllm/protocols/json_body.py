@@ -7,51 +7,29 @@ import re
 from math import isinf
 from typing import Any, NoReturn
 
-from pydantic_core import from_json
-
 from mockllm.protocols.anthropic_errors import ApiError
 
 __all__ = ["read_object"]
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_LONG = 1 << 20
-# What a number needs to be beyond a float. The quick reader takes such a one for infinity.
-_VAST = re.compile(rb"[0-9](?:[eE]\+?[0-9]{3}|[0-9]{308})")
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`. Raises `ApiError` 400 for anything else."""
-    plain = _quickly(raw)
-    if plain is None:
-        plain = _exactly(raw)
-    if not isinstance(plain, dict):
-        raise ApiError(400, "The request body is not valid JSON: it must be an object")
-    return plain
-
-
-def _quickly(raw: bytes) -> Any:
-    """The JSON in `raw`, where that is all in order; None where it has to be looked at more closely."""
-    if len(raw) > _LONG or _VAST.search(raw) is not None:
-        return None
-    try:
-        return from_json(raw, allow_inf_nan=False)
-    except ValueError:
-        return None
-
-
-def _exactly(raw: bytes) -> Any:
     try:
         plain = _decode(raw.decode(json.detect_encoding(raw)))
     except (ValueError, RecursionError) as error:
         # UnicodeDecodeError and JSONDecodeError are both ValueErrors.
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ApiError(400, f"The request body is not valid JSON: {reason}") from None
+    if not isinstance(plain, dict):
+        raise ApiError(400, "The request body is not valid JSON: it must be an object")
     if _SURROGATE.search(raw) is not None:
         _refuse_half_pairs(plain)
     return plain
 
 
-def _refuse_half_pairs(plain: Any) -> None:
+def _refuse_half_pairs(plain: dict[str, Any]) -> None:
     """JSON can name half a surrogate pair, which is no text and can be sent on by nobody."""
     try:
         json.dumps(plain, ensure_ascii=False).encode()

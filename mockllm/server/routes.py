@@ -28,7 +28,7 @@ def json_bytes(body: Any) -> bytes:
     """`body` as compact JSON."""
     try:
         return to_json(body)
-    except PydanticSerializationError:  # it is nested more deeply than this goes
+    except PydanticSerializationError:  # it is nested more deeply than this goes, or holds half a surrogate pair
         return json.dumps(body, separators=(",", ":")).encode()
 
 
