@@ -109,7 +109,7 @@ def parse_setting(name: str, text: str) -> bool | str:
 
 def configure(settings: Mapping[str, bool | str]) -> BenchmarkConfig:
     """The defaults with `settings` in place."""
-    return BenchmarkConfig(**settings)  # type: ignore[arg-type]
+    return BenchmarkConfig(**settings)  # type: ignore[arg-type]  # each is a value of its toggle
 
 
 def _declared(name: str, value: bool | str) -> bool | str:

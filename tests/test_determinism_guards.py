@@ -168,7 +168,7 @@ def test_a_tool_takes_the_latency_that_was_drawn_to_the_microsecond() -> None:
 @pytest.mark.parametrize("timer_us", [500_000, 1_000_000])
 def test_a_sleep_passes_no_timer_that_was_set_before_it(timer_us: int) -> None:
     log = []
-    loop = SimLoop()  # type: ignore[abstract]
+    loop = SimLoop()  # type: ignore[abstract]  # all that asyncio needs here
 
     async def sleep() -> None:
         loop.call_at(timer_us / 1e6, lambda: log.append(("timer", loop.now_us())))
@@ -182,7 +182,7 @@ def test_a_sleep_passes_no_timer_that_was_set_before_it(timer_us: int) -> None:
 @pytest.mark.parametrize("where", ["ready", "gate"])
 def test_a_sleep_lets_the_others_of_its_instant_act_in_it(where: str) -> None:
     acted_us = []
-    loop = SimLoop()  # type: ignore[abstract]
+    loop = SimLoop()  # type: ignore[abstract]  # all that asyncio needs here
 
     async def act() -> None:
         if where == "gate":

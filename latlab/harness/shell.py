@@ -70,10 +70,10 @@ def _print_plan(study: Study, conditions: Conditions, *, as_json: bool) -> None:
         "command": conditions.command,
     }
     if as_json:
-        print(json.dumps(plan, indent=2))  # noqa: T201
+        print(json.dumps(plan, indent=2))  # noqa: T201  # what the command prints
         return
     for key, value in plan.items():
-        print(f"{key:12} {'; '.join(value) if isinstance(value, list) else value}")  # noqa: T201
+        print(f"{key:12} {'; '.join(value) if isinstance(value, list) else value}")  # noqa: T201  # what the command prints
 
 
 def _standard_output_kept() -> redirect_stdout[TextIO]:

@@ -80,13 +80,15 @@ def _order(entry: tuple[Key, int, asyncio.Future[None]]) -> tuple[Key, int]:
 
 
 class _Passed:
-    """Nothing to wait for."""
+    """Nothing to wait for; whoever awaits it goes on at once."""
 
     __slots__ = ()
 
     def __await__(self) -> Generator[None, None, None]:
-        return
-        yield
+        yield from ()
+
+
+_PASSED = _Passed()
 
 
 class RealClock:
@@ -97,7 +99,6 @@ class RealClock:
     """
 
     __slots__ = ("_loop", "_origin", "_per_s", "_time")
-    _PASSED = _Passed()
 
     def __init__(self, loop: asyncio.AbstractEventLoop, speed: float = 1.0) -> None:
         self._loop = loop
@@ -125,7 +126,7 @@ class RealClock:
         return future
 
     def settle(self, key: Key) -> Awaitable[None]:
-        return self._PASSED
+        return _PASSED
 
 
 def finish(future: asyncio.Future[None]) -> None:

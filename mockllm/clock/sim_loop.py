@@ -171,14 +171,14 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     # What asyncio asks of a loop
 
-    def call_soon(  # type: ignore[override]
+    def call_soon(  # type: ignore[override]  # takes less than asyncio's own
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> _Handle:
         handle = _Handle(callback, args, context, 0.0)
         self._ready.append(handle)
         return handle
 
-    def call_at(  # type: ignore[override]
+    def call_at(  # type: ignore[override]  # takes less than asyncio's own
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> _Handle:
         at_us = due_us(when, self._now_us)
@@ -186,7 +186,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._set_timer(at_us, handle)
         return handle
 
-    def call_later(  # type: ignore[override]
+    def call_later(  # type: ignore[override]  # takes less than asyncio's own
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> _Handle:
         return self.call_at(self.time() + delay, callback, *args, context=context)
@@ -194,7 +194,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
 
-    def create_task(  # type: ignore[override]
+    def create_task(  # type: ignore[override]  # takes less than asyncio's own
         self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None
     ) -> asyncio.Task[T]:
         self._tasks += 1
@@ -212,12 +212,12 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         report_problem(context)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> NoReturn:  # type: ignore[override]
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> NoReturn:  # type: ignore[override]  # takes less than asyncio's own
         raise NotImplementedError("the sim world has no threads; run this scenario with --world warp")
 
     # Running
 
-    def run_until_complete(self, future: Coroutine[Any, Any, T]) -> T:  # type: ignore[override]
+    def run_until_complete(self, future: Coroutine[Any, Any, T]) -> T:  # type: ignore[override]  # takes less than asyncio's own
         """Run `future` and everything it started to its end, and return its result."""
         hooks = sys.get_asyncgen_hooks()
         outer = _get_running_loop()

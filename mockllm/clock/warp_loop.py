@@ -106,7 +106,7 @@ class WarpLoop(asyncio.SelectorEventLoop):
         timer._scheduled = True  # noqa: SLF001  # as the parent marks its own
         return timer
 
-    def run_in_executor(  # type: ignore[override]
+    def run_in_executor(  # type: ignore[override]  # takes less than asyncio's own
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
         """Run `func` in a thread; time stands still until it is done, and its result arrives in order of submission."""
@@ -274,7 +274,7 @@ class _JumpingSelector(selectors.BaseSelector):
         if not events and (timeout is None or timeout > 0):
             self._polls = 0
             if not self._loop._await_job():  # noqa: SLF001  # the two classes are one mechanism
-                self._loop._end_instant(timeout)  # noqa: SLF001
+                self._loop._end_instant(timeout)  # noqa: SLF001  # its own loop
         return events
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:

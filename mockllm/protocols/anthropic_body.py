@@ -31,6 +31,7 @@ __all__ = [
     "ToolUseBlock",
     "blocks_of",
     "is_client_s",
+    "parts_of",
     "read_body",
 ]
 
@@ -312,6 +313,12 @@ def blocks_of(message: Message) -> Sequence[ContentBlock]:
     return content if isinstance(content, list) else ()
 
 
+def parts_of(result: ToolResultBlock) -> Sequence[TextBlock | OtherBlock]:
+    """The blocks of what a tool returned, of which a plain string has none."""
+    content = result.get("content")
+    return content if isinstance(content, list) else ()
+
+
 def is_client_s(tool: Tool) -> bool:
     """Whether the client carries out `tool` itself."""
     return tool.get("type") in (None, "custom")
@@ -330,8 +337,7 @@ def read_body(raw: bytes) -> Body:
         raise _refusal(error) from None
     body = cast(Body, plain)
     for number, message in enumerate(body["messages"]):
-        if len(message) != 2 or "content" not in message:
-            _check_message(message, f"messages.{number}")
+        _check_message(message, f"messages.{number}")
     return body
 
 

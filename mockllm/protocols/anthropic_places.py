@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mockllm.protocols.anthropic_body import Message, blocks_of
+from mockllm.protocols.anthropic_body import Message, blocks_of, parts_of
 from mockllm.protocols.anthropic_errors import ApiError
 
 __all__ = ["check_places"]
@@ -49,8 +49,8 @@ def check_places(messages: Sequence[Message]) -> None:
             if role == "system" and kind not in _OF_THE_SYSTEM:
                 raise ApiError(400, f"{path}: `{kind}` blocks cannot be in `system` messages")
             if block["type"] == "tool_result":
-                for part, inner in enumerate(block.get("content") or ()):
-                    if not isinstance(inner, str) and inner["type"] not in _IN_RESULTS:
+                for part, inner in enumerate(parts_of(block)):
+                    if inner["type"] not in _IN_RESULTS:
                         raise ApiError(
                             400,
                             f"{path}.tool_result.content.{part}: `{inner['type']}` blocks cannot be in a tool result",

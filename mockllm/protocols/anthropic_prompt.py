@@ -25,7 +25,7 @@ from mockllm.core.request import (
     tool_result_block,
     tool_use_block,
 )
-from mockllm.protocols.anthropic_body import Body, CacheControl, ContentBlock, OtherBlock, blocks_of
+from mockllm.protocols.anthropic_body import Body, CacheControl, ContentBlock, OtherBlock, blocks_of, parts_of
 from mockllm.protocols.anthropic_breakpoints import Mark, breakpoints
 from mockllm.protocols.anthropic_errors import ApiError
 
@@ -122,10 +122,11 @@ def _message_block(role: str, block: ContentBlock, counter: TokenCounter) -> Blo
     if block["type"] == "tool_use":
         return tool_use_block(block["id"], block["name"], canonical(block["input"]), counter)
     if block["type"] == "tool_result":
-        parts = block.get("content") or ""
-        texts = [parts] if isinstance(parts, str) else [part["text"] for part in parts if part["type"] == "text"]
-        if isinstance(parts, str) or len(texts) == len(parts):
-            return tool_result_block(block["tool_use_id"], "".join(texts), bool(block.get("is_error")), counter)
+        content, parts = block.get("content"), parts_of(block)
+        texts = [part["text"] for part in parts if part["type"] == "text"]
+        if len(texts) == len(parts):
+            text = content if isinstance(content, str) else "".join(texts)
+            return tool_result_block(block["tool_use_id"], text, bool(block.get("is_error")), counter)
         tokens = sum([counter.count(text) for text in texts])
         tokens += sum([_other_tokens(part, counter) for part in parts if part["type"] != "text"])
         return opaque_block(role, _content(block), tokens, eligible=True)
@@ -140,7 +141,7 @@ def _content(block: ContentBlock) -> Any:
     """What tells `block` apart, without what is null, which says no more than what is absent."""
     said = {name: held for name, held in block.items() if held is not None}
     if block["type"] == "tool_result":
-        said["content"] = [part if isinstance(part, str) else _content(part) for part in block.get("content") or ()]
+        said["content"] = [_content(part) for part in parts_of(block)]
     return _unmarked(said)
 
 
@@ -157,9 +158,8 @@ def _marker(block: ContentBlock) -> CacheControl | None:
         return None
     marker = block.get("cache_control")
     if marker is None and block["type"] == "tool_result":
-        parts = block.get("content")
-        inner = [part.get("cache_control") for part in parts] if isinstance(parts, list) else []
-        return next((held for held in reversed(inner) if held is not None), None)
+        inner = [part.get("cache_control") for part in reversed(parts_of(block))]
+        return next((held for held in inner if held is not None), None)
     return marker
 
 
@@ -173,14 +173,7 @@ def _other_tokens(block: OtherBlock, counter: TokenCounter) -> int:
 
 
 def _salts(body: Body, blocks: Sequence[ContentBlock]) -> _Salts:
-    choice, thinking, speed, tools = (
-        body.get("tool_choice"),
-        body.get("thinking"),
-        body.get("speed"),
-        body.get("tools"),
-    )
-    if not (choice or thinking or speed or tools or blocks):
-        return _NO_SALTS
+    choice, thinking = body.get("tool_choice"), body.get("thinking")
     parts: list[str] = []
     if choice is not None and (choice["type"] != "auto" or choice.get("disable_parallel_tool_use")):
         parts.append(canonical({name: held for name, held in choice.items() if held is not None}))
@@ -189,8 +182,8 @@ def _salts(body: Body, blocks: Sequence[ContentBlock]) -> _Salts:
     # Assumed: what counts is whether there are images at all, since a growing conversation with images is known to hit.
     if any(map(_is_image, blocks)):
         parts.append("images")
-    before_messages = ["fast"] if speed == "fast" else []
-    if any((tool.get("type") or "").startswith("web_search") for tool in tools or ()):
+    before_messages = ["fast"] if body.get("speed") == "fast" else []
+    if any((tool.get("type") or "").startswith("web_search") for tool in body.get("tools") or ()):
         before_messages.append("web search")
     if any(map(_is_cited, blocks)):
         before_messages.append("citations")
@@ -207,8 +200,7 @@ def _is_cited(block: ContentBlock) -> bool:
 
 def _is_image(block: ContentBlock) -> bool:
     if block["type"] == "tool_result":
-        parts = block.get("content")
-        return isinstance(parts, list) and any(part["type"] == "image" for part in parts)
+        return any(part["type"] == "image" for part in parts_of(block))
     return block["type"] == "image"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -79,7 +78,7 @@ class RequestReader:
 
     def workspace(self, headers: Mapping[str, str]) -> str:
         """Whose request it is, by its credential. Raises `ApiError` 401 where it has none."""
-        return _workspace_of(_credential(headers))
+        return blake2b(_credential(headers).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     def _prompt(self, headers: Mapping[str, str], raw: bytes, *, counting: bool) -> tuple[str | None, Body, Prompt]:
         workspace = self.workspace(headers)
@@ -164,11 +163,6 @@ def _credential(headers: Mapping[str, str]) -> str:
             401, "authentication failed: send a key in `Authorization: Bearer …` or in `x-api-key`; any will do"
         )
     return headers.get("anthropic-workspace-id") or credential
-
-
-@lru_cache(maxsize=256)  # clients keep theirs
-def _workspace_of(credential: str) -> str:
-    return blake2b(credential.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _version(headers: Mapping[str, str]) -> str:

@@ -21,7 +21,7 @@ def test_a_call_is_plain_unless_an_optimisation_says_otherwise() -> None:
 def test_an_optimisation_cannot_change_a_call_that_others_hold() -> None:
     call = Call("main/turn-0", Chat("main", "", []), 1, 100, Script(5))
     with pytest.raises((FrozenInstanceError, AttributeError)):
-        call.stream = True  # type: ignore[misc]
+        call.stream = True  # type: ignore[misc]  # which must fail
 
 
 def test_records_sort_by_path_and_then_by_attempt() -> None:

@@ -16,7 +16,7 @@ def test_the_defaults_are_the_plain_way_to_write_an_agent() -> None:
 
 def test_a_configuration_does_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
-        BenchmarkConfig().streaming = True  # type: ignore[misc]
+        BenchmarkConfig().streaming = True  # type: ignore[misc]  # which must fail
 
 
 def test_the_lab_outside_a_run_is_one_line_that_says_how_to_start_one() -> None:
@@ -27,8 +27,8 @@ def test_the_lab_outside_a_run_is_one_line_that_says_how_to_start_one() -> None:
 
 
 def test_the_lab_inside_a_run_is_that_runs() -> None:
-    token = CURRENT_LAB.set("this run's lab")  # type: ignore[arg-type]
+    token = CURRENT_LAB.set("this run's lab")  # type: ignore[arg-type]  # stands for a lab
     try:
-        assert BenchmarkConfig().lab == "this run's lab"  # type: ignore[comparison-overlap]
+        assert BenchmarkConfig().lab == "this run's lab"  # type: ignore[comparison-overlap]  # stands for a lab
     finally:
         CURRENT_LAB.reset(token)

@@ -45,11 +45,11 @@ def test_a_declared_scenario_has_its_name_and_summary_and_runs_in_the_lab_it_is_
     declared = scenario("echo", summary="says it again")(echo)
     assert isinstance(declared, Scenario)
     assert (declared.name, declared.summary) == ("echo", "says it again")
-    assert asyncio.run(_awaited(declared("a lab"))) == "a lab"  # type: ignore[arg-type]
+    assert asyncio.run(_awaited(declared("a lab"))) == "a lab"  # type: ignore[arg-type]  # stands for a lab
 
 
 async def _awaited(awaitable: object) -> object:
-    return await awaitable  # type: ignore[misc]
+    return await awaitable  # type: ignore[misc]  # whatever it is
 
 
 def test_what_is_not_async_is_refused_where_it_is_declared() -> None:

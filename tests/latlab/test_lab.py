@@ -59,7 +59,7 @@ def live(
     scenario: Callable[[Lab], Awaitable[T]], seed: int = 1, run: int = 0, **config: Any
 ) -> tuple[T, Lab, list[Call]]:
     """What `scenario` returned, its lab, and the calls that the client was asked for."""
-    loop = SimLoop()  # type: ignore[abstract]
+    loop = SimLoop()  # type: ignore[abstract]  # all that asyncio needs here
     client = Echo(loop)
     lab = Lab(
         BenchmarkConfig(**config), client, loop, Draws(seed, run), COUNTER, PROFILE.price, PROFILE.max_output_tokens

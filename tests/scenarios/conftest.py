@@ -68,7 +68,7 @@ def run_scenario() -> RunScenario:
                 chats.append(open_chat(**given))
                 return chats[-1]
 
-            lab.chat = chat  # type: ignore[method-assign]
+            lab.chat = chat  # type: ignore[method-assign]  # listens in
             return await shipped_scenario(name)(lab)
 
         outcome = run_sim(overheard, profile, config, Draws(7, run))

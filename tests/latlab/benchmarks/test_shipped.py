@@ -38,7 +38,7 @@ def test_installed_they_lie_inside_the_package(package: Path) -> None:
     shutil.copytree(ROOT / "scenarios", package / "_scenarios")
     assert scenarios_folder() == package / "_scenarios"
     run = shipped_scenario("tool_agent").run
-    assert Path(run.__code__.co_filename).is_relative_to(package)  # type: ignore[attr-defined]
+    assert Path(run.__code__.co_filename).is_relative_to(package)  # type: ignore[attr-defined]  # a function, as all of them are
 
 
 def test_a_missing_one_is_one_clear_line(package: Path) -> None:

@@ -17,7 +17,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 
     def fit(csv: Path, where: dict[str, str], out: Path | None, *, like: str | None) -> SimpleNamespace:
         calls.append((csv, where, out, like))
-        render: Callable[..., None] = lambda console: console.print("the table")  # noqa: E731
+        render: Callable[..., None] = lambda console: console.print("the table")  # noqa: E731  # needs a name and no more
         return SimpleNamespace(to_json=lambda: {"parameters": []}, render=render)
 
     monkeypatch.setattr(command, "fit_recording", fit)

@@ -176,7 +176,7 @@ def test_a_run_that_is_replaced_leaves_none_of_its_calls_behind(tmp_path: Path) 
 def test_a_batch_that_cannot_be_written_whole_is_not_written_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "study.db")
     store.add([(RunKey(0, 0, 0), outcome())])
-    wrong = Outcome(RunRecord(*["x"] * len(RunRecord._fields)), (), None)  # type: ignore[arg-type]
+    wrong = Outcome(RunRecord(*["x"] * len(RunRecord._fields)), (), None)  # type: ignore[arg-type]  # which must fail
     with pytest.raises(StoreError):
         store.add([(RunKey(0, 0, 1), outcome()), (RunKey(0, 0, 2), wrong)])
     assert store.done() == {RunKey(0, 0, 0)}

@@ -232,7 +232,7 @@ def test_no_name_of_a_source_file_holds_a_path_of_this_machine(file: Path) -> No
     assert "target/small.py" in names
     assert "latlab/lab.py" in names
     assert "mockllm/core/timeline.py" in names
-    assert not [name for name in names if os.path.isabs(name) or ".." in name]  # noqa: PTH117
+    assert not [name for name in names if os.path.isabs(name) or ".." in name]  # noqa: PTH117  # names, not paths
 
 
 def test_a_shipped_scenarios_neighbours_belong_to_its_study() -> None:

@@ -154,7 +154,7 @@ def test_a_call_is_given_the_breakpoints_and_is_else_the_same(mode: str) -> None
         sent.append(call)
 
     call = Call("main/turn-0", Chat("main", "", []), 1, 100, Script(5), stream=True, reuse_connection=False)
-    asyncio.run(wrap(send, mode)(call))  # type: ignore[arg-type]
+    asyncio.run(wrap(send, mode)(call))  # type: ignore[arg-type]  # a coroutine, as all are here
     placement = PLACEMENTS[mode]
     assert (sent[0].breakpoints, sent[0].automatic_cache) == placement
     assert (sent[0].path, sent[0].stream, sent[0].reuse_connection) == ("main/turn-0", True, False)

@@ -16,7 +16,7 @@ def test_a_call_keeps_no_connection_and_is_else_the_same() -> None:
         sent.append(call)
 
     call = Call("main/turn-0", Chat("main", "", []), 1, 100, Script(5), stream=True, breakpoints=("last",))
-    asyncio.run(unshared(send)(call))  # type: ignore[arg-type]
+    asyncio.run(unshared(send)(call))  # type: ignore[arg-type]  # a coroutine, as all are here
     assert sent == [call._replace(reuse_connection=False)]
     assert call.reuse_connection
 

@@ -28,7 +28,7 @@ def run(fan_out: FanOut, delays_s: list[float], log: list[str], failing: int | N
 
         return work
 
-    loop = SimLoop()  # type: ignore[abstract]
+    loop = SimLoop()  # type: ignore[abstract]  # all that asyncio needs here
 
     async def whole() -> tuple[list[str], float]:
         results = await fan_out([job(number) for number in range(len(delays_s))])

@@ -16,7 +16,7 @@ def test_a_call_is_streamed_and_else_the_same() -> None:
         sent.append(call)
 
     call = Call("main/turn-0", Chat("main", "", []), 1, 100, Script(5), breakpoints=("last",), reuse_connection=False)
-    asyncio.run(wrap(send)(call))  # type: ignore[arg-type]
+    asyncio.run(wrap(send)(call))  # type: ignore[arg-type]  # a coroutine, as all are here
     assert sent == [call._replace(stream=True)]
     assert not call.stream
 

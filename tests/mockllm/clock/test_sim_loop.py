@@ -32,7 +32,7 @@ def run(main: Callable[[SimLoop], Awaitable[T]]) -> T:
         assert isinstance(loop, SimLoop)
         return await main(loop)
 
-    loop = SimLoop()  # type: ignore[abstract]
+    loop = SimLoop()  # type: ignore[abstract]  # all that asyncio needs here
     try:
         return loop.run_until_complete(whole())
     finally:
@@ -279,7 +279,7 @@ def test_a_run_that_never_ends_is_an_error_in_no_time() -> None:
             await asyncio.sleep(60)
 
     async def spinning(loop: SimLoop) -> None:
-        while True:  # noqa: ASYNC110
+        while True:  # noqa: ASYNC110  # it waits for nothing
             await asyncio.sleep(0)
 
     async def forever(loop: SimLoop) -> None:
@@ -361,7 +361,7 @@ def test_a_run_inside_another_loop_gives_that_one_back() -> None:
 
     async def outer() -> bool:
         loop = asyncio.get_running_loop()
-        sim = SimLoop()  # type: ignore[abstract]
+        sim = SimLoop()  # type: ignore[abstract]  # all that asyncio needs here
         assert sim.run_until_complete(inner()) == 1
         await asyncio.sleep(0)
         return asyncio.get_running_loop() is loop
@@ -420,7 +420,7 @@ def test_the_loop_is_a_clock_and_says_what_state_it_is_in() -> None:
         return loop.is_running()
 
     assert run(main)
-    loop = SimLoop()  # type: ignore[abstract]
+    loop = SimLoop()  # type: ignore[abstract]  # all that asyncio needs here
     assert isinstance(loop, Clock)
     assert not loop.is_running()
     assert not loop.is_closed()

@@ -278,7 +278,7 @@ def test_a_run_that_never_ends_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
             await asyncio.sleep(60)
 
     async def spinning(loop: WarpLoop) -> None:
-        while True:  # noqa: ASYNC110
+        while True:  # noqa: ASYNC110  # it waits for nothing
             await asyncio.sleep(0)
 
     async def forever(loop: WarpLoop) -> None:

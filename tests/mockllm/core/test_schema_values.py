@@ -110,7 +110,7 @@ def test_a_schema_that_nothing_finite_can_meet_is_given_up(schema: Any) -> None:
 
 
 _KEYWORDS = """type properties required items prefixItems enum const anyOf oneOf allOf $ref minimum maximum multipleOf
-    exclusiveMinimum exclusiveMaximum minLength maxLength minItems maxItems format pattern default examples""".split()  # noqa: SIM905
+    exclusiveMinimum exclusiveMaximum minLength maxLength minItems maxItems format pattern default examples""".split()  # noqa: SIM905  # a list of words
 _WORDS = ["object", "array", "string", "integer", "number", "boolean", "null", "#", "#/items", "date"]
 _ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),

@@ -50,7 +50,7 @@ def emulator(*, warm: bool = False, profile: Profile | None = None, clock: Still
 
 def admitted(names: Sequence[str], warm: bool = False) -> list[Answer]:
     """The answers to requests that arrive at one instant in the order of `names`, in the order of admission."""
-    loop = SimLoop()  # type: ignore[abstract]
+    loop = SimLoop()  # type: ignore[abstract]  # all that asyncio needs here
     mock = Emulator(make_profile(minimum_tokens=100), Draws(1, 0), loop, lambda _: Script(20), warm)
     order: list[Answer] = []
 

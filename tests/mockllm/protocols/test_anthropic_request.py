@@ -194,11 +194,11 @@ def test_the_scope_is_one_model_in_one_workspace() -> None:
 _TEXTS = st.text(max_size=8)
 _KEYS = st.sampled_from(
     """model messages max_tokens system tools tool_choice cache_control thinking stream role content type text id name
-    input input_schema tool_use_id source ttl citations signature data budget_tokens is_error""".split()  # noqa: SIM905
+    input input_schema tool_use_id source ttl citations signature data budget_tokens is_error""".split()  # noqa: SIM905  # a list of words
 )
 _WORDS = st.sampled_from(
     """user assistant system text tool_use tool_result thinking image document ephemeral 5m 1h auto any tool none
-    adaptive enabled test-model look \ud800""".split()  # noqa: SIM905
+    adaptive enabled test-model look \ud800""".split()  # noqa: SIM905  # a list of words
 )
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | _TEXTS | _WORDS,

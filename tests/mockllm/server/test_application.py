@@ -252,7 +252,7 @@ def test_a_marker_looks_back_twenty_blocks_and_no_further(between: int, read: in
     async def talk(served: Served) -> int:
         await served.create(messages=[user(letters(2000), CACHED)])
         blocks = [{"type": "text", "text": f"block {number}"} for number in range(between)]
-        blocks[-1] = {**blocks[-1], "cache_control": CACHED}  # type: ignore[dict-item]
+        blocks[-1] = {**blocks[-1], "cache_control": CACHED}  # type: ignore[dict-item]  # plain JSON
         message = await served.create(messages=[user(letters(2000)), {"role": "user", "content": blocks}])
         return int(message.usage.cache_read_input_tokens)
 
@@ -425,7 +425,7 @@ def test_a_failure_of_the_mock_itself_is_an_api_error(caplog: pytest.LogCaptureF
 
 def test_ids_are_unique_to_a_response_and_the_same_in_another_run() -> None:
     async def talk(served: Served) -> list[str]:
-        raws = [await served.sdk.messages.with_raw_response.create(**body()) for _ in range(3)]  # type: ignore[arg-type]
+        raws = [await served.sdk.messages.with_raw_response.create(**body()) for _ in range(3)]  # type: ignore[arg-type]  # plain JSON
         ids = [raw.headers["request-id"] for raw in raws]
         ids += [(await raw.parse()).id for raw in raws]
         for _ in range(2):

@@ -37,7 +37,7 @@ def test_a_request_arrived_when_the_last_of_its_bytes_were_handed_over_and_what_
         def data_received(self, data: bytes) -> None:
             heard.append(data)
 
-    loop = SimLoop()  # type: ignore[abstract]
+    loop = SimLoop()  # type: ignore[abstract]  # all that asyncio needs here
 
     async def arrive() -> tuple[list[int], int]:
         arrivals = Arrivals()
