@@ -99,6 +99,7 @@ class RealClock:
     """
 
     __slots__ = ("_loop", "_origin", "_per_s", "_time")
+    ties = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop, speed: float = 1.0) -> None:
         self._loop = loop

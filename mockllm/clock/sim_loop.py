@@ -90,6 +90,8 @@ class SimLoop(asyncio.AbstractEventLoop):
     million callbacks at one instant.
     """
 
+    ties = True
+
     def __init__(self) -> None:
         # Made for the first timer that somebody else could come before: most runs of one agent set none. Its times are
         # whole microseconds, which its types do not say, and its own clock stands at the last timer that fired.

@@ -58,6 +58,7 @@ class WarpLoop(asyncio.SelectorEventLoop):
     socket's path. Raises `DeadlockError` and `EndlessError` like the sim loop.
     """
 
+    ties = True
     _scheduled: list[asyncio.TimerHandle]  # the parent's heap
 
     def __init__(self, routes: Mapping[Address, str] | None = None) -> None:

@@ -46,6 +46,7 @@ class _Salts(NamedTuple):
 
 
 _NO_SALTS = _Salts(b"", b"")
+_SALTING = frozenset({"speed", "thinking", "tool_choice", "tools"})  # the fields that can
 
 
 @dataclass(slots=True)
@@ -173,6 +174,8 @@ def _other_tokens(block: OtherBlock, counter: TokenCounter) -> int:
 
 
 def _salts(body: Body, blocks: Sequence[ContentBlock]) -> _Salts:
+    if not blocks and _SALTING.isdisjoint(body):
+        return _NO_SALTS
     choice, thinking = body.get("tool_choice"), body.get("thinking")
     parts: list[str] = []
     if choice is not None and (choice["type"] != "auto" or choice.get("disable_parallel_tool_use")):

@@ -17,7 +17,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 def read_object(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`. Raises `ApiError` 400 for anything else."""
     try:
-        plain = _decode(raw.decode(json.detect_encoding(raw)))
+        plain = _decode(raw.decode())
     except (ValueError, RecursionError) as error:
         # UnicodeDecodeError and JSONDecodeError are both ValueErrors.
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)

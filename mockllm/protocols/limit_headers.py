@@ -23,8 +23,9 @@ _STEPS = (1, 1000, 1000, 1000)
 def anthropic_limits(standings: Standings, now_s: float) -> Mapping[str, str]:
     """The headers of every answer; `now_s` is Unix time. Tokens left are rounded to thousands, and `tokens` says the
     more restrictive of input and output."""
-    # Where nothing is used, all answers of one second say the same.
-    return _anthropic_limits(standings, now_s if any(one.full_in_us for one in standings) else ceil(now_s))
+    requests, given, said = standings
+    used = requests.full_in_us or given.full_in_us or said.full_in_us
+    return _anthropic_limits(standings, now_s if used else ceil(now_s))  # else all answers of one second say the same
 
 
 @lru_cache(maxsize=16)

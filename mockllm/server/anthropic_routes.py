@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import partial
+from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
 from mockllm.core.identity import Identity
+from mockllm.core.request import Request, TokenCounter
 from mockllm.core.timeline import Flush
 from mockllm.emulator.admission import Answer
 from mockllm.protocols import anthropic_reply
 from mockllm.protocols.anthropic_errors import ApiError, error_body
 from mockllm.protocols.limit_headers import anthropic_limits
 from mockllm.server.endpoint import Asked, Endpoint, Service
-from mockllm.server.prompts import serve_prompt
+from mockllm.server.prompts import answering
 from mockllm.server.routes import Route, json_response
 from mockllm.server.runs import Run
 
@@ -42,30 +44,37 @@ def anthropic_routes(service: Service) -> list[Route]:
     endpoint = Endpoint("messages", _read, anthropic_headers, _failed, anthropic_limits, _workspace)
 
     return [
-        Route("POST", "/v1/messages", partial(serve_prompt, endpoint=endpoint, service=service)),
+        Route("POST", "/v1/messages", answering(endpoint, service)),
         Route("POST", "/v1/messages/count_tokens", _count_tokens),
         Route("GET", "/", _hello),
         Route("GET", "/api/hello", _hello),
     ]
 
 
-def _read(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
-    counter = run.emulator.counter
-    request = run.messages.read(headers, raw)
+@dataclass(frozen=True, slots=True)
+class _Message:
+    request: Request
+    counter: TokenCounter
 
-    def diagnostics(answer: Answer) -> dict[str, object] | None:
-        return {"cache_miss_reason": answer.cache_miss} if answer.cache_miss is not None else None
+    def headers(self, answer: Answer) -> dict[str, str]:
+        return {}
 
-    def whole(answer: Answer) -> dict[str, object]:
-        return anthropic_reply.message(answer.reply, answer.usage, counter, diagnostics(answer))
+    def whole(self, answer: Answer) -> dict[str, Any]:
+        return anthropic_reply.message(answer.reply, answer.usage, self.counter, _diagnostics(answer))
 
-    def events(answer: Answer, flushes: list[Flush]) -> Iterator[tuple[int, bytes]]:
+    def events(self, answer: Answer, flushes: list[Flush]) -> Iterator[tuple[int, bytes]]:
         first_us, end_us = answer.timeline.first_us, answer.timeline.end_us
         return anthropic_reply.stream(
-            answer.reply, answer.usage, flushes, first_us, end_us, counter, diagnostics(answer)
+            answer.reply, answer.usage, flushes, first_us, end_us, self.counter, _diagnostics(answer)
         )
 
-    return Asked(request, whole, events)
+
+def _diagnostics(answer: Answer) -> dict[str, object] | None:
+    return {"cache_miss_reason": answer.cache_miss} if answer.cache_miss is not None else None
+
+
+def _read(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
+    return _Message(run.messages.read(headers, raw), run.emulator.counter)
 
 
 def _workspace(run: Run, headers: Mapping[str, str]) -> str:

@@ -64,7 +64,9 @@ async def send(
     What was sent when goes into `entry`, where what comes before the first token does not count as the first.
     `last_words` end the answer where the server stops in its middle. A client that is gone ends it quietly.
     """
-    planned_us = entry.plan.timeline.first_us if entry.plan is not None and entry.fault is None else 0
+    planned_us = 0
+    if entry.fault is None and entry.due_first_us is not None and entry.admitted_us is not None:
+        planned_us = entry.due_first_us - entry.admitted_us
     try:
         try:
             if headers_us is not None:

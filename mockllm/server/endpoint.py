@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -23,21 +23,28 @@ from mockllm.server.request_log import Entry
 from mockllm.server.runs import Run
 from mockllm.server.set_up import SetUp
 
-__all__ = ["Asked", "Endpoint", "Service", "logged"]
+__all__ = ["Asked", "Endpoint", "Logged", "Service"]
 
 _CLIENT_WENT_AWAY = 499
 
 
-class Asked(NamedTuple):
-    """A request as its protocol read it, and how that protocol writes the answer: as one body, or as events.
+class Asked(Protocol):
+    """A request as its protocol read it, and how that protocol writes the answer."""
 
-    `headers` are those that follow from the plan.
-    """
+    @property
+    def request(self) -> Request: ...
 
-    request: Request
-    whole: Callable[[Answer], dict[str, Any]]
-    events: Callable[[Answer, list[Flush]], Iterable[tuple[int, bytes]]]
-    headers: Callable[[Answer], dict[str, str]] = lambda _: {}
+    def headers(self, answer: Answer) -> dict[str, str]:
+        """The headers that follow from the plan."""
+        ...
+
+    def whole(self, answer: Answer) -> dict[str, Any]:
+        """The answer as the JSON of one body."""
+        ...
+
+    def events(self, answer: Answer, flushes: list[Flush]) -> Iterable[tuple[int, bytes]]:
+        """The answer as events, whose instants are microseconds from its admission."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +79,31 @@ class Service:
     observe: Callable[[Run, Entry], None] | None = None
 
 
-@contextmanager
-def logged(http: web.Request, run: Run, endpoint: str, service: Service, raw: bytes) -> Iterator[Entry]:
-    """The entry in the log of the request `http`, whose body is `raw`, and its place among the metrics.
+class Logged:
+    """The entry in the log of the request `http`, whose body is `raw`, and its place among the metrics, for as long as
+    it is answered.
 
     Whoever answers it says with which status; that of a refusal, and of a client that went away, is known.
     """
-    entry = run.log.open(endpoint, service.arrivals.of(http, run.emulator.clock), raw)
-    service.metrics.active += 1
-    try:
-        yield entry
-    except ApiError as error:
-        entry.status, entry.error = error.status, error.message
-        raise
-    except CancelledError:
-        entry.status, entry.error = _CLIENT_WENT_AWAY, "the client went away"
-        raise
-    finally:
+
+    __slots__ = ("_entry", "_run", "_service")
+
+    def __init__(self, http: web.Request, run: Run, endpoint: str, service: Service, raw: bytes) -> None:
+        self._entry = run.log.open(endpoint, service.arrivals.of(http, run.emulator.clock), raw)
+        self._run = run
+        self._service = service
+
+    def __enter__(self) -> Entry:
+        self._service.metrics.active += 1
+        return self._entry
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        entry, service = self._entry, self._service
+        if isinstance(error, ApiError):
+            entry.status, entry.error = error.status, error.message
+        elif isinstance(error, CancelledError):
+            entry.status, entry.error = _CLIENT_WENT_AWAY, "the client went away"
         service.metrics.active -= 1
         service.metrics.count(entry)
         if service.observe is not None:
-            service.observe(run, entry)
+            service.observe(self._run, entry)

@@ -62,12 +62,13 @@ class Metrics(Collector):
         self._requests[entry.endpoint, entry.status] += 1
         if entry.fault is not None:
             self._faults[entry.fault] += 1
-        if entry.plan is None:
+        if entry.usage is None:
             return
         tokens = self._tokens
-        for kind, number in enumerate(entry.plan.usage):
+        for kind, number in enumerate(entry.usage):
             tokens[kind] += number
-        self._ttft.add(entry.plan.timeline.first_us / 1e6)
+        if entry.due_first_us is not None and entry.admitted_us is not None:
+            self._ttft.add((entry.due_first_us - entry.admitted_us) / 1e6)
         late_us = entry.first_late_us
         if late_us is not None:
             self._late.add(max(0, late_us) / 1e6)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
 from mockllm.core.faults import Writes
 from mockllm.core.identity import Identity
+from mockllm.core.request import Request, TokenCounter
 from mockllm.core.timeline import Flush
+from mockllm.core.timeline import Service as Timing
 from mockllm.emulator.admission import Answer
 from mockllm.protocols import openai_chat_reply, openai_responses_reply
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.limit_headers import openai_limits
+from mockllm.protocols.openai_chat_body import ChatBody
 from mockllm.protocols.openai_errors import as_openai, error_body
 from mockllm.server.endpoint import Asked, Endpoint, Service
-from mockllm.server.prompts import serve_prompt
+from mockllm.server.prompts import answering
 from mockllm.server.routes import Route, json_response
 from mockllm.server.runs import Run
 
@@ -58,39 +62,56 @@ def openai_routes(service: Service) -> list[Route]:
     )
 
     return [
-        Route("POST", "/v1/chat/completions", partial(serve_prompt, endpoint=chat, service=service)),
-        Route("POST", "/v1/responses", partial(serve_prompt, endpoint=responses, service=service)),
+        Route("POST", "/v1/chat/completions", answering(chat, service)),
+        Route("POST", "/v1/responses", answering(responses, service)),
     ]
 
 
-def _read_chat(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
-    counter = run.emulator.counter
-    request, body = run.openai.chat(headers, raw)
+@dataclass(frozen=True, slots=True)
+class _Chat:
+    request: Request
+    body: ChatBody
+    counter: TokenCounter
 
-    def whole(answer: Answer) -> dict[str, object]:
-        return openai_chat_reply.completion(answer.reply, answer.usage, counter)
+    def headers(self, answer: Answer) -> dict[str, str]:
+        return _timed(answer, stream=self.request.stream)
 
-    def events(answer: Answer, flushes: list[Flush]) -> Writes:
+    def whole(self, answer: Answer) -> dict[str, Any]:
+        return openai_chat_reply.completion(answer.reply, answer.usage, self.counter)
+
+    def events(self, answer: Answer, flushes: list[Flush]) -> Writes:
         first_us, end_us = answer.timeline.first_us, answer.timeline.end_us
         return openai_chat_reply.stream(
-            answer.reply, answer.usage, flushes, first_us, end_us, counter, body.stream_options
+            answer.reply, answer.usage, flushes, first_us, end_us, self.counter, self.body.stream_options
         )
 
-    return Asked(request, whole, events, _timed(request.stream))
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    request: Request
+    body: Mapping[str, Any]
+    timing: Timing
+    counter: TokenCounter
+
+    def headers(self, answer: Answer) -> dict[str, str]:
+        return _timed(answer, stream=self.request.stream)
+
+    def whole(self, answer: Answer) -> dict[str, Any]:
+        return openai_responses_reply.response(answer.reply, answer.usage, self.body, self.counter)
+
+    def events(self, answer: Answer, flushes: list[Flush]) -> Writes:
+        begun_us, end_us = self.timing.headers_us(answer.timeline), answer.timeline.end_us
+        return openai_responses_reply.stream(
+            answer.reply, answer.usage, self.body, flushes, begun_us, end_us, self.counter
+        )
+
+
+def _read_chat(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
+    return _Chat(*run.openai.chat(headers, raw), run.emulator.counter)
 
 
 def _read_responses(run: Run, headers: Mapping[str, str], raw: bytes) -> Asked:
-    counter = run.emulator.counter
-    request, asked = run.openai.responses(headers, raw)
-
-    def whole(answer: Answer) -> dict[str, object]:
-        return openai_responses_reply.response(answer.reply, answer.usage, asked, counter)
-
-    def events(answer: Answer, flushes: list[Flush]) -> Writes:
-        begun_us, end_us = run.emulator.service.headers_us(answer.timeline), answer.timeline.end_us
-        return openai_responses_reply.stream(answer.reply, answer.usage, asked, flushes, begun_us, end_us, counter)
-
-    return Asked(request, whole, events, _timed(request.stream))
+    return _Response(*run.openai.responses(headers, raw), run.emulator.service, run.emulator.counter)
 
 
 def _workspace(run: Run, headers: Mapping[str, str]) -> str:
@@ -105,11 +126,7 @@ def _responses_failed(error: ApiError) -> bytes:
     return openai_responses_reply.failed(as_openai(error))
 
 
-def _timed(stream: bool) -> Callable[[Answer], dict[str, str]]:
-    """The headers that follow from a plan: how long the service works until it answers, in milliseconds."""
-
-    def headers(answer: Answer) -> dict[str, str]:
-        timeline = answer.timeline
-        return {"openai-processing-ms": str((timeline.first_us if stream else timeline.end_us) // 1000)}
-
-    return headers
+def _timed(answer: Answer, *, stream: bool) -> dict[str, str]:
+    """The header that follows from a plan: how long the service works until it answers, in milliseconds."""
+    timeline = answer.timeline
+    return {"openai-processing-ms": str((timeline.first_us if stream else timeline.end_us) // 1000)}

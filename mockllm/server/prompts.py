@@ -3,62 +3,116 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from mockllm.core.expectations import Expectation
 from mockllm.core.faults import REFUSALS, FaultRule, Spoiled, pick_fault, spoil, spoil_whole
 from mockllm.core.limits import RateLimitedError
+from mockllm.core.request import Request
 from mockllm.emulator.admission import Answer
 from mockllm.emulator.load import Load, OverloadedError, Place
 from mockllm.emulator.pace import Fixed, Pace
 from mockllm.protocols.anthropic_errors import USUAL_MESSAGES, ApiError
 from mockllm.protocols.limit_headers import too_many
 from mockllm.server.delivery import StoppingError, send
-from mockllm.server.endpoint import Asked, Endpoint, Service, logged
+from mockllm.server.endpoint import Asked, Endpoint, Logged, Service
 from mockllm.server.expecting import take_expected, told
 from mockllm.server.request_log import Entry
-from mockllm.server.routes import json_bytes
+from mockllm.server.routes import Handler, json_bytes
 from mockllm.server.runs import Run
-from mockllm.server.set_up import SetUp
+from mockllm.server.together import Together
 
-__all__ = ["serve_prompt"]
+__all__ = ["answering"]
 
 _STOPPING = ApiError(529, "Overloaded: the server is shutting down")
 
 
-async def serve_prompt(http: web.Request, run: Run, endpoint: Endpoint, service: Service) -> web.StreamResponse:
-    """Answer one request. Raises `ApiError` for a refusal, which the caller writes in the protocol's form."""
-    raw = await http.read()
-    with logged(http, run, endpoint.name, service, raw) as entry:
-        asked = None
-        try:
-            asked = endpoint.read(run, http.headers, raw)
-            response = await _Prompt(http, run, endpoint, service, entry, asked).answered()
-        except ApiError as error:
-            refusal = endpoint.refused(error)
-            refusal.headers = {**_standing(endpoint, run, http.headers, asked), **refusal.headers}
-            raise refusal from None
-        entry.status = response.status
-    return response
+def answering(endpoint: Endpoint, service: Service) -> Handler:
+    """The handler of `endpoint`. It raises `ApiError` for a refusal, which its caller writes in the protocol's form."""
+    together = Together(_Prompt.read, _Prompt.plan, _Prompt.write)
+
+    async def answer(http: web.Request, run: Run) -> web.StreamResponse:
+        raw = await http.read()
+        with Logged(http, run, endpoint.name, service, raw) as entry:
+            prompt = _Prompt(http, run, endpoint, service, entry, raw)
+            try:
+                await together.through(prompt)
+                response = await prompt.answered()
+            except ApiError as error:
+                refusal = endpoint.refused(error)
+                refusal.headers = {**_standing(endpoint, run, http.headers, prompt.asked), **refusal.headers}
+                raise refusal from None
+            entry.status = response.status
+        return response
+
+    return answer
 
 
 @dataclass(slots=True)
 class _Prompt:
-    """One prompt on its way, and whatever it meets."""
+    """One prompt on its way, and whatever it meets. `ready_us` is when its connection is set up, if that is a new one;
+    the plan, and what is written of the answer before its time, are there once they are made."""
 
     http: web.Request
     run: Run
     endpoint: Endpoint
     service: Service
     entry: Entry
-    asked: Asked
+    raw: bytes
+    asked: Asked | None = None
+    ready_us: int | None = None
+    answer: Answer | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def read(self) -> None:
+        """Find out what is asked."""
+        asked = self.asked = self.endpoint.read(self.run, self.http.headers, self.raw)
+        request, entry = asked.request, self.entry
+        entry.identity, entry.model, entry.stream = request.identity, request.model, request.stream
+
+    def plan(self) -> None:
+        """Plan the answer, if there is nothing that it has to wait for or may be refused by."""
+        run, service, arrived_us, request = self.run, self.service, self.entry.arrived_us, self.request
+        emulator = run.emulator
+        if service.set_up is not None:
+            self.ready_us = service.set_up.due_us(self.http, emulator, request.identity, arrived_us)
+        limited = emulator.limits is not None and emulator.limits.are_set
+        waits = limited or self.ready_us is not None or emulator.load is not None or emulator.clock.ties
+        if not (waits or run.faults or run.expectations):
+            self.answer = emulator.plan(request, None, arrived_us)
+            self.entry.planned(self.answer)
+
+    def write(self) -> None:
+        """Write down what can be written before its time: the headers, and the body of an answer that is no stream."""
+        asked, answer = self.asked, self.answer
+        if asked is None or answer is None:
+            return
+        self.headers = {
+            **self.endpoint.headers(answer.identity),
+            **asked.headers(answer),
+            **_standing(self.endpoint, self.run, self.http.headers, asked),
+        }
+        if not asked.request.stream:
+            self.body = json_bytes(asked.whole(answer))
+
+    @property
+    def request(self) -> Request:
+        """What is asked, once that is known."""
+        assert self.asked is not None
+        return self.asked.request
 
     async def answered(self) -> web.StreamResponse:
-        entry, emulator, request = self.entry, self.run.emulator, self.asked.request
-        entry.identity, entry.model, entry.stream = request.identity, request.model, request.stream
-        since_us = entry.arrived_us if self.service.set_up is None else await self._set_up(self.service.set_up)
+        """The response, sent or ready to be."""
+        if self.answer is not None:
+            return await self._sent(self.answer, None, Fixed(self.run.emulator.clock, self.answer.admitted_us))
+        entry, emulator, request = self.entry, self.run.emulator, self.request
+        since_us = entry.arrived_us
+        if self.ready_us is not None:
+            since_us = self.ready_us
+            await self._reach(Fixed(emulator.clock, 0), since_us)
         rule = None
         if self.run.faults:
             rule = pick_fault(self.run.faults, emulator.draws, request.identity)
@@ -77,18 +131,10 @@ class _Prompt:
         finally:
             place.leave()
 
-    async def _set_up(self, set_up: SetUp) -> int:
-        """Since when the request has been there: its arrival, or the end of its connection's set-up."""
-        ready_us = set_up.due_us(self.http, self.run.emulator, self.asked.request.identity, self.entry.arrived_us)
-        if ready_us is None:
-            return self.entry.arrived_us
-        await self._reach(Fixed(self.run.emulator.clock, 0), ready_us)
-        return ready_us
-
     async def _place(self, load: Load) -> Place:
         """A slot of the machine that requests share, once there is one. Who gives up waiting leaves nothing behind."""
         try:
-            place = await load.arrive(self.asked.request.identity)
+            place = await load.arrive(self.request.identity)
         except OverloadedError as error:
             raise ApiError(529, f"Overloaded: {error}") from None
         try:
@@ -103,7 +149,7 @@ class _Prompt:
 
     async def _admitted(self, rule: FaultRule | None, since_us: int, place: Place | None) -> web.StreamResponse:
         """Plan the answer as of `since_us`, and send it: at its own pace, or at that of its `place`."""
-        entry, run, request = self.entry, self.run, self.asked.request
+        run, request = self.run, self.request
         # What was registered is taken by requests that get an answer, so that a retry finds what is left.
         expected = await take_expected(request, run) if run.expectations else None
         if expected is not None and expected.error is not None:
@@ -111,24 +157,24 @@ class _Prompt:
         if expected is not None and expected.fault is not None:
             rule = expected.fault
             await self._befall(rule)
-        answer = entry.plan = await self._planned(since_us, expected)
+        answer = self.answer = await self._planned(since_us, expected)
+        self.entry.planned(answer)
+        self.write()
         pace: Pace = Fixed(run.emulator.clock, answer.admitted_us)
         if place is not None:
             place.begin(answer.timeline.end_us)
             pace = place
-        headers = {
-            **self.endpoint.headers(request.identity),
-            **self.asked.headers(answer),
-            **_standing(self.endpoint, run, self.http.headers, self.asked),
-        }
-        if rule is None and not request.stream:
-            return await self._whole(answer, pace, headers)
-        return await self._in_parts(answer, rule, pace, headers)
+        return await self._sent(answer, rule, pace)
+
+    async def _sent(self, answer: Answer, rule: FaultRule | None, pace: Pace) -> web.StreamResponse:
+        if rule is None and not self.entry.stream:
+            return await self._whole(answer, pace)
+        return await self._in_parts(answer, rule, pace)
 
     async def _planned(self, since_us: int, expected: Expectation | None) -> Answer:
         # The plan counts from the arrival: what the server took to read the request is no part of what it emulates.
         script = expected.script() if expected is not None else None
-        answer = await self.run.emulator.admit(self.asked.request, script, since_us)
+        answer = await self.run.emulator.admit(self.request, script, since_us)
         if expected is not None and expected.stop_reason is not None:
             answer = answer._replace(reply=answer.reply._replace(stop_reason=expected.stop_reason, stop_sequence=None))
         return answer
@@ -138,7 +184,7 @@ class _Prompt:
         if rule is None:
             return
         self.entry.fault = rule.kind
-        if rule.kind in REFUSALS or (rule.kind == "error_event" and not self.asked.request.stream):
+        if rule.kind in REFUSALS or (rule.kind == "error_event" and not self.request.stream):
             clock = self.run.emulator.clock
             await self._reach(Fixed(clock, clock.now_us()), rule.wait_us)
             status = REFUSALS.get(rule.kind, 500)
@@ -152,19 +198,17 @@ class _Prompt:
         except StoppingError:
             raise _STOPPING from None
 
-    async def _whole(self, answer: Answer, pace: Pace, headers: dict[str, str]) -> web.Response:
-        body = json_bytes(self.asked.whole(answer))
+    async def _whole(self, answer: Answer, pace: Pace) -> web.Response:
         await self._reach(pace, answer.timeline.end_us)
         self.entry.first_us = self.entry.end_us = self.run.emulator.clock.now_us()
-        return web.Response(body=body, headers=headers, content_type="application/json")
+        return web.Response(body=self.body, headers=self.headers, content_type="application/json")
 
-    async def _in_parts(
-        self, answer: Answer, rule: FaultRule | None, pace: Pace, headers: dict[str, str]
-    ) -> web.StreamResponse:
+    async def _in_parts(self, answer: Answer, rule: FaultRule | None, pace: Pace) -> web.StreamResponse:
         """A stream, or a whole answer that a fault takes apart."""
-        emulator, timeline = self.run.emulator, answer.timeline
-        response = web.StreamResponse(headers=headers)
+        emulator, timeline, body = self.run.emulator, answer.timeline, self.body
+        response = web.StreamResponse(headers=self.headers)
         last_words, headers_us = b"", None
+        assert self.asked is not None
         if self.asked.request.stream:
             spoiled = Spoiled(self.asked.events(answer, emulator.flushes(answer)))
             last_words = self.endpoint.failed(_STOPPING)
@@ -177,7 +221,6 @@ class _Prompt:
             response.enable_chunked_encoding()
         else:
             assert rule is not None
-            body = json_bytes(self.asked.whole(answer))
             spoiled = spoil_whole(rule, [(timeline.end_us, body)])
             response.content_type = "application/json"
             # A body that is cut says how long it should have been.

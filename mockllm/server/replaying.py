@@ -11,7 +11,7 @@ from mockllm.core.replay import Replay, as_recorded, is_stream, retimed
 from mockllm.emulator.pace import Fixed
 from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.server.delivery import send
-from mockllm.server.endpoint import Service, logged
+from mockllm.server.endpoint import Logged, Service
 from mockllm.server.request_log import Entry
 from mockllm.server.routes import Route
 from mockllm.server.runs import DEFAULT_RUN, Run
@@ -26,7 +26,7 @@ def replay_routes(service: Service) -> list[Route]:
 
     async def answer(http: web.Request, run: Run) -> web.StreamResponse:
         raw = await http.read()
-        with logged(http, run, "replay", service, raw) as entry:
+        with Logged(http, run, "replay", service, raw) as entry:
             response = await _answer(http, raw, run, service, entry)
             entry.status = response.status
         return response

@@ -21,9 +21,10 @@ _MOST_BODY_BYTES = 64 << 20
 class Entry:
     """One request, in microseconds of the run's clock. What has not come about is None.
 
-    `plan` is the answer as it was planned at its admission; `first_us` and `end_us` are when its first and its last
-    byte were handed to the socket, so the difference to the plan is the server's own lateness. Of an answer that
-    `shared` its machine the plan is that of one alone, and nobody was late.
+    `admitted_us`, `due_first_us` and `due_end_us` are when the answer was admitted and when its first token and its end
+    are planned; `first_us` and `end_us` are when its first and its last byte were handed to the socket, so the
+    difference to the plan is the server's own lateness. Of an answer that `shared` its machine the plan is that of one
+    alone, and nobody was late.
     """
 
     endpoint: str
@@ -32,7 +33,11 @@ class Entry:
     identity: Identity | None = None
     model: str = ""
     stream: bool = False
-    plan: Answer | None = None
+    usage: Usage | None = None
+    stop_reason: str | None = None
+    admitted_us: int | None = None
+    due_first_us: int | None = None
+    due_end_us: int | None = None
     fault: str | None = None
     status: int = 0
     error: str | None = None
@@ -40,21 +45,21 @@ class Entry:
     end_us: int | None = None
     shared: bool = False
 
-    @property
-    def usage(self) -> Usage | None:
-        """The tokens of the answer, where one was planned."""
-        return self.plan.usage if self.plan is not None else None
+    def planned(self, answer: Answer) -> None:
+        """Note what is told of the plan; what is said in it may be long, and is not kept."""
+        self.usage, self.stop_reason = answer.usage, answer.reply.stop_reason
+        self.admitted_us, self.due_first_us, self.due_end_us = answer.admitted_us, answer.first_us, answer.end_us
 
     @property
     def first_late_us(self) -> int | None:
         """How much later than planned the first byte was sent; None where a fault or a neighbour changed the plan."""
-        if self.plan is None or self.first_us is None or self.fault is not None or self.shared:
+        due_us = self.due_first_us if self.stream else self.due_end_us
+        if due_us is None or self.first_us is None or self.fault is not None or self.shared:
             return None
-        return self.first_us - (self.plan.first_us if self.stream else self.plan.end_us)
+        return self.first_us - due_us
 
     def facts(self) -> dict[str, Any]:
         """The entry as plain JSON, times in seconds."""
-        plan, usage = self.plan, self.usage
         return {
             "endpoint": self.endpoint,
             "call": self.identity.path if self.identity is not None else None,
@@ -65,16 +70,17 @@ class Entry:
             "fault": self.fault,
             "error": self.error,
             "arrived_s": _seconds(self.arrived_us),
-            "admitted_s": _seconds(plan.admitted_us if plan is not None else None),
-            "planned": plan
-            and {
-                "first_s": _seconds(plan.first_us),
-                "end_s": _seconds(plan.end_us),
-                "stop_reason": plan.reply.stop_reason,
-            },
+            "admitted_s": _seconds(self.admitted_us),
+            "planned": {
+                "first_s": _seconds(self.due_first_us),
+                "end_s": _seconds(self.due_end_us),
+                "stop_reason": self.stop_reason,
+            }
+            if self.usage is not None
+            else None,
             "actual": {"first_s": _seconds(self.first_us), "end_s": _seconds(self.end_us)},
             "first_late_s": _seconds(self.first_late_us),
-            "usage": usage._asdict() if usage is not None else None,
+            "usage": self.usage._asdict() if self.usage is not None else None,
         }
 
 

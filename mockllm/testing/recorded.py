@@ -43,13 +43,10 @@ class RecordedRequest:
 
 def record(entry: Entry, prices: tuple[Price, ...]) -> RecordedRequest:
     """The log's `entry` as it is now, at `prices`."""
-    identity, plan, usage = entry.identity, entry.plan, entry.usage
-    first_us = entry.first_us
-    planned_us = None
-    if plan is not None:
-        planned_us = plan.first_us if entry.stream else plan.end_us
-        if first_us is not None:
-            first_us = max(first_us, planned_us)  # the headers of a stream may come before its first token
+    identity, usage = entry.identity, entry.usage
+    first_us, due_us = entry.first_us, entry.due_first_us if entry.stream else entry.due_end_us
+    if first_us is not None and due_us is not None:
+        first_us = max(first_us, due_us)  # the headers of a stream may come before its first token
 
     def since_arrival(at_us: int | None) -> float | None:
         return None if at_us is None else (at_us - entry.arrived_us) / 1e6
@@ -69,8 +66,8 @@ def record(entry: Entry, prices: tuple[Price, ...]) -> RecordedRequest:
         arrived_s=entry.arrived_us / 1e6,
         ttft_s=since_arrival(first_us),
         total_s=since_arrival(entry.end_us),
-        planned_ttft_s=since_arrival(planned_us),
-        planned_total_s=since_arrival(plan.end_us if plan is not None else None),
+        planned_ttft_s=since_arrival(due_us),
+        planned_total_s=since_arrival(entry.due_end_us),
     )
 
 

@@ -9,8 +9,10 @@ from mockllm.server.metrics import Metrics
 from mockllm.server.request_log import Entry
 
 
-def entry(**fields: object) -> Entry:
+def entry(plan: Answer | None = None, **fields: object) -> Entry:
     made = Entry("messages", 0)
+    if plan is not None:
+        made.planned(plan)
     for name, value in fields.items():
         setattr(made, name, value)
     return made

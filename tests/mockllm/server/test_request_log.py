@@ -22,7 +22,8 @@ PLAN = Answer(
 def test_an_entry_says_plan_and_actual_and_how_late_the_server_was() -> None:
     entry = RequestLog().open("messages", 999_000, b"{}")
     entry.identity, entry.model, entry.stream, entry.status = PLAN.identity, "test-model", True, 200
-    entry.plan, entry.first_us, entry.end_us = PLAN, 1_500_250, 1_900_100
+    entry.planned(PLAN)
+    entry.first_us, entry.end_us = 1_500_250, 1_900_100
     assert entry.facts() == {
         "endpoint": "messages",
         "call": "main/turn-1",
@@ -49,14 +50,16 @@ def test_an_entry_says_plan_and_actual_and_how_late_the_server_was() -> None:
 
 def test_without_a_stream_the_first_byte_is_due_at_the_end() -> None:
     entry = RequestLog().open("messages", 0, b"")
-    entry.plan, entry.first_us = PLAN, 1_900_040
+    entry.planned(PLAN)
+    entry.first_us = 1_900_040
     assert entry.first_late_us == 40
 
 
 def test_a_fault_has_no_lateness_and_a_refusal_neither_plan_nor_usage() -> None:
     entry = RequestLog().open("messages", 0, b"")
     assert (entry.first_late_us, entry.usage, entry.facts()["planned"]) == (None, None, None)
-    entry.plan, entry.first_us, entry.fault = PLAN, 5_000_000, "stall"
+    entry.planned(PLAN)
+    entry.first_us, entry.fault = 5_000_000, "stall"
     assert entry.first_late_us is None
 
 

@@ -7,6 +7,7 @@ from mockllm.core.draws import Draws
 from mockllm.core.identity import Identity
 from mockllm.core.reply import Script
 from mockllm.core.request import Prefix, Request, scope
+from mockllm.core.usage import Usage
 from mockllm.emulator.admission import Emulator
 from mockllm.server.request_log import Entry
 from mockllm.testing.recorded import record
@@ -22,7 +23,8 @@ def answered(*, stream: bool, first_late_us: int = 0) -> Entry:
     prefix = Prefix(scope("test-model"))
     request = Request(identity, "test-model", prefix, 0, (), 100, stream, (), False, 1000)
     plan = emulator.plan(request)._replace(admitted_us=1_500_000)
-    entry = Entry("messages", 1_000_000, b'{"model": "test-model"}', identity, "test-model", stream, plan, status=200)
+    entry = Entry("messages", 1_000_000, b'{"model": "test-model"}', identity, "test-model", stream, status=200)
+    entry.planned(plan)
     entry.first_us = (plan.first_us if stream else plan.end_us) + first_late_us
     entry.end_us = plan.end_us
     return entry
@@ -30,16 +32,17 @@ def answered(*, stream: bool, first_late_us: int = 0) -> Entry:
 
 def test_times_run_from_the_arrival_and_the_plan_stands_beside_them() -> None:
     entry = answered(stream=True, first_late_us=250)
-    assert entry.plan is not None
+    assert entry.due_first_us is not None
+    assert entry.due_end_us is not None
     one = record(entry, PROFILE.price)
-    planned_us = entry.plan.timeline.first_us + 500_000
+    planned_us = entry.due_first_us - 1_000_000
     assert (one.endpoint, one.call, one.attempt, one.model) == ("messages", "main/turn-1", 2, "test-model")
     assert (one.arrived_s, one.planned_ttft_s, one.ttft_s) == (
         1.0, planned_us / 1e6, (planned_us + 250) / 1e6,
     )  # fmt: skip
-    assert one.total_s == one.planned_total_s == (entry.plan.end_us - 1_000_000) / 1e6
+    assert one.total_s == one.planned_total_s == (entry.due_end_us - 1_000_000) / 1e6
     assert one.body == {"model": "test-model"}
-    assert one.usage == entry.plan.usage
+    assert one.usage == entry.usage == Usage(1000, 0, 0, 0, 20)
     assert one.cost_usd == (1000 * 2000 + 20 * 10_000) / 1e9
 
 
