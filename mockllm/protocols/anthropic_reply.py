@@ -40,8 +40,10 @@ def stream(
 
     `flushes` say how many tokens arrive when; each carries its tokens' share of the text, so that the first visible
     text or tool byte lies at `first_us` and the last, with the end of the message, at `end_us`. They are written out
-    one by one as they are asked for, so that a long answer costs nothing before its time.
+    one by one as they are asked for, so that a long answer costs nothing before its time; its end, which is dearer, is
+    written out at the beginning, where there is time for it.
     """
+    closing = _closing(reply, usage)
     opening = _message(reply, [], None, _usage(usage, min(1, reply.output_tokens)), diagnostics)
     instant_us, together = first_us, [_event({"type": "message_start", "message": opening})]
     for at_us, event in _said(reply, flushes, counter):
@@ -52,13 +54,15 @@ def stream(
     if end_us != instant_us:
         yield instant_us, b"".join(together)
         together = []
-    closing = _usage(usage, reply.output_tokens, reply.thinking_tokens)
-    counts = {name: closing[name] for name in _DELTA_USAGE}
+    yield end_us, b"".join([*together, *closing])
+
+
+def _closing(reply: Reply, usage: Usage) -> tuple[bytes, bytes]:
+    used = _usage(usage, reply.output_tokens, reply.thinking_tokens)
+    counts = {name: used[name] for name in _DELTA_USAGE}
     delta = {"stop_reason": reply.stop_reason, "stop_sequence": reply.stop_sequence, "stop_details": None}
     delta["container"] = None
-    together.append(_event({"type": "message_delta", "delta": delta, "usage": counts}))
-    together.append(_event({"type": "message_stop"}))
-    yield end_us, b"".join(together)
+    return _event({"type": "message_delta", "delta": delta, "usage": counts}), _event({"type": "message_stop"})
 
 
 _DELTA_USAGE = (

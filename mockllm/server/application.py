@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from hashlib import blake2b
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from aiohttp import web
 
@@ -28,7 +29,7 @@ from mockllm.server.model_routes import model_routes
 from mockllm.server.openai_routes import openai_headers, openai_refusal, openai_routes, speaks_openai
 from mockllm.server.replaying import replay_routes
 from mockllm.server.request_log import Entry
-from mockllm.server.routes import Route, json_response
+from mockllm.server.routes import Handler, Route, json_response
 from mockllm.server.runs import DEFAULT_RUN, Run, RunError, Runs
 from mockllm.server.set_up import SetUp
 
@@ -38,7 +39,9 @@ _log = logging.getLogger("mockllm.server")
 MAX_BODY_BYTES = 32 * 1024 * 1024
 _RUN_PREFIX = re.compile(r"^/_run/[^/]*")
 _ARRIVALS = web.AppKey("arrivals", Arrivals)
+_Response: TypeAlias = Coroutine[Any, Any, web.StreamResponse]
 _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_ANY_PATH = "/{path:.*}"
 
 
 def runs_of(emulator: Emulator) -> Runs:
@@ -63,7 +66,7 @@ def build_app(
     """
     arrivals, deliveries = Arrivals(), Deliveries()
     service = Service(arrivals, deliveries, Metrics(), SetUp() if connection_setup else None, observe)
-    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_answering_errors(Occurrences())])
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
     app[_ARRIVALS] = arrivals
     health = Route("GET", "/health", _health)
     spoken = (
@@ -71,12 +74,14 @@ def build_app(
         if runs.default.replay is None
         else replay_routes(service)
     )
+    table: defaultdict[str, dict[str, _Handler]] = defaultdict(dict)
     for route in (health, *spoken, *control_routes(runs, service, facts)):
-        handler = _of_its_run(runs, route, guarded=route.path.startswith(PREFIX) and not any_host)
+        handler = _of_its_run(runs, route.handler, guarded=route.path.startswith(PREFIX) and not any_host)
         for path in (route.path, f"/_run/{{run}}{route.path}"):
-            app.router.add_route(route.method, path, handler)
-            if route.method == "GET":
-                app.router.add_route("HEAD", path, handler)
+            table[path] |= (
+                {route.method: handler, "HEAD": handler} if route.method == "GET" else {route.method: handler}
+            )
+    _register(app.router, table)
 
     async def end_streams(_: web.Application) -> None:
         deliveries.stop()
@@ -113,8 +118,29 @@ def build_runner(
     )
 
 
-def _of_its_run(runs: Runs, route: Route, *, guarded: bool) -> _Handler:
-    async def handle(http: web.Request) -> web.StreamResponse:
+def _register(router: web.UrlDispatcher, table: Mapping[str, Mapping[str, _Handler]]) -> None:
+    """Have the paths of `table` answered, and all others, and other methods, refused in the form of the API.
+
+    No middleware does that: aiohttp's way of wrapping handlers in one costs each request as much as reading its JSON.
+    """
+    occurrences = Occurrences()
+    for path, handlers in {**table, _ANY_PATH: table.get(_ANY_PATH, {})}.items():
+        resource = router.add_resource(path)
+        for method, handler in handlers.items():
+            resource.add_route(method, _answering_errors(handler, occurrences))
+        resource.add_route("*", _answering_errors(_refuse_method if handlers else _refuse_path, occurrences))
+
+
+async def _refuse_method(http: web.Request) -> NoReturn:
+    raise ApiError(405, f"Method Not Allowed: {http.path}")
+
+
+async def _refuse_path(http: web.Request) -> NoReturn:
+    raise ApiError(404, f"Not Found: {http.path}")
+
+
+def _of_its_run(runs: Runs, handler: Handler, *, guarded: bool) -> _Handler:
+    def handle(http: web.Request) -> Awaitable[web.StreamResponse]:
         if guarded:
             refuse_foreigners(http)
         name = http.match_info.get("run", DEFAULT_RUN)
@@ -122,7 +148,7 @@ def _of_its_run(runs: Runs, route: Route, *, guarded: bool) -> _Handler:
             run = runs.get(name)
         except RunError as error:
             raise ApiError(404, str(error)) from None
-        return await route.handler(http, run)
+        return handler(http, run)
 
     return handle
 
@@ -131,11 +157,10 @@ async def _health(_: web.Request, __: Run) -> web.StreamResponse:
     return json_response({"status": "ok"})
 
 
-def _answering_errors(occurrences: Occurrences) -> Any:
-    """Middleware: every failure becomes an error body, and every answer has a request id."""
+def _answering_errors(handler: _Handler, occurrences: Occurrences) -> Callable[[web.Request], _Response]:
+    """`handler` with every failure as an error body, and a request id on every answer."""
 
-    @web.middleware
-    async def answer(http: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def answer(http: web.Request) -> web.StreamResponse:
         try:
             response = await handler(http)
         except ApiError as error:

@@ -21,6 +21,7 @@ __all__ = ["CONTENT_TYPE", "Metrics"]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LATE_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0)
 _TTFT_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_TOGETHER = 256
 _KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 
 
@@ -49,6 +50,7 @@ class Metrics(Collector):
 
     def __init__(self) -> None:
         self.active = 0
+        self._ended: list[Entry] = []
         self._requests: Counter[tuple[str, int]] = Counter()
         self._faults: Counter[str] = Counter()
         self._tokens = [0] * len(_KINDS)
@@ -58,7 +60,17 @@ class Metrics(Collector):
         self._registry.register(self)
 
     def count(self, entry: Entry) -> None:
-        """Take an ended request into account."""
+        """Take an ended request into account, sooner or later: many at once cost half as much."""
+        self._ended.append(entry)
+        if len(self._ended) >= _TOGETHER:
+            self._reckon()
+
+    def _reckon(self) -> None:
+        ended, self._ended = self._ended, []
+        for entry in ended:
+            self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
         self._requests[entry.endpoint, entry.status] += 1
         if entry.fault is not None:
             self._faults[entry.fault] += 1
@@ -75,6 +87,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Everything as Prometheus's families."""
+        self._reckon()
         yield GaugeMetricFamily("mockllm_requests_active", "Requests that are being answered.", self.active)
         requests = CounterMetricFamily(
             "mockllm_requests", "Requests that ended, by endpoint and status.", labels=["endpoint", "status"]
