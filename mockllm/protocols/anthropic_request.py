@@ -93,10 +93,7 @@ class RequestReader:
             raise ApiError(404, f"model: {body['model']}")
         if self.profile.rules is not None:
             _check_rules(body, self.profile.rules)
-        try:
-            return path, body, render(body, workspace, self.counter)
-        except RecursionError:
-            raise ApiError(400, "The request body is not valid JSON: nested too deeply") from None
+        return path, body, render(body, workspace, self.counter)
 
     def _check_limits(self, body: Body, max_tokens: int, prefix: Prefix) -> None:
         most = self.profile.max_output_tokens

@@ -74,10 +74,7 @@ class OpenAiReader:
         choice = choose([neutral(each.name, each.description, each.parameters) for each in functions], body.tool_choice)
         self._check_model(body.model)
         prompt = Prompt(Prefix(scope(body.model, workspace)), self.counter)
-        try:
-            render_chat(body, plain, prompt)
-        except RecursionError:
-            raise ApiError(400, "The request body is not valid JSON: nested too deeply") from None
+        render_chat(body, plain, prompt)
         most = _least(("max_completion_tokens", body.max_completion_tokens), ("max_tokens", body.max_tokens))
         least = most[1] if body.ignore_eos and most is not None else body.min_tokens or 0
         stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
@@ -111,10 +108,7 @@ class OpenAiReader:
         choice = choose(tools, body.tool_choice)
         self._check_model(body.model)
         prompt = Prompt(Prefix(scope(body.model, workspace)), self.counter)
-        try:
-            render_responses(body, plain, prompt)
-        except RecursionError:
-            raise ApiError(400, "The request body is not valid JSON: nested too deeply") from None
+        render_responses(body, plain, prompt)
         options = body.prompt_cache_options
         wanted = _Wanted(
             model=body.model,

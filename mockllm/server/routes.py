@@ -6,8 +6,8 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+import orjson
 from aiohttp import web
-from pydantic_core import PydanticSerializationError, to_json
 
 from mockllm.server.runs import Run
 
@@ -27,8 +27,8 @@ class Route(NamedTuple):
 def json_bytes(body: Any) -> bytes:
     """`body` as compact JSON."""
     try:
-        return to_json(body)
-    except PydanticSerializationError:  # it is nested more deeply than this goes, or holds half a surrogate pair
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:  # a whole number beyond 64 bits, half a surrogate pair, or a very deep nest
         return json.dumps(body, separators=(",", ":")).encode()
 
 

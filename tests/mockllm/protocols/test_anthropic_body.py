@@ -47,13 +47,14 @@ def test_a_string_stays_one_and_blocks_are_read_one_by_one() -> None:
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
-        (b"", "Expecting value"),
-        (b"{", "Expecting property name"),
-        (b"\xff\xfe\xfd", "decode"),
+        (b"", "empty document"),
+        (b"{", "unexpected end of data"),
+        (b"\xff\xfe\xfd", "not valid UTF-8"),
         (b"[]", "it must be an object"),
-        (b'{"max_tokens": NaN}', "NaN is no JSON number"),
-        (b'{"max_tokens": 1e999}', "1e999 is too large"),
-        (b"[" * 200_000, "nested too deeply"),
+        (b'{"max_tokens": NaN}', "unexpected character"),
+        (b'{"max_tokens": 1e999}', "number is infinity"),
+        (b"[" * 200_000, "depth limit exceeded"),
+        (b'{"a":' * 300 + b"1" + b"}" * 300, "nested too deeply"),
     ],
 )
 def test_what_is_no_json_object_is_refused_with_the_reason(raw: bytes, reason: str) -> None:

@@ -33,8 +33,8 @@ def test_anything_else_is_refused_in_one_line(raw: bytes) -> None:
 
 def test_half_a_surrogate_pair_is_no_text_and_a_whole_one_is() -> None:
     for half in (rb"\ud800", rb"\uDFff", rb"a\ud83dx"):
-        with pytest.raises(ApiError, match="lone surrogate"):
+        with pytest.raises(ApiError, match="not valid JSON"):
             read_object(b'{"a": ["' + half + b'"]}')
-        with pytest.raises(ApiError, match="lone surrogate"):
+        with pytest.raises(ApiError, match="not valid JSON"):
             read_object(b'{"' + half + b'": 1}')
     assert read_object(rb'{"a": "\ud83d\ude00 \\ud800"}') == {"a": "\U0001f600 \\ud800"}

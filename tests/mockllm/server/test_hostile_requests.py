@@ -281,3 +281,50 @@ def test_ten_thousand_requests_get_a_right_answer_or_a_right_refusal(caplog: pyt
     assert set(statuses) <= {200, 400, 401, 404, 405, 413, None}
     assert logged > 0.7 * COUNT
     assert not [record for record in caplog.records if record.name == "mockllm.server"]
+
+
+def as_deep(levels: int, kind: str) -> Any:
+    """JSON `levels` deep."""
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value} if kind == "objects" else [value]
+    return value
+
+
+@pytest.mark.parametrize("kind", ["objects", "lists"])
+@pytest.mark.parametrize("levels", [240, 246])
+def test_what_is_as_deep_as_json_may_be_here_meets_no_end_of_the_stack(levels: int, kind: str) -> None:
+    deep, said = as_deep(levels, kind), [{"role": "user", "content": "x"}]
+    call = {"type": "tool_use", "id": "t", "name": "n", "input": {"q": deep}}
+    called = [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result_of("t")]}]
+    schema = {"type": "object", "properties": {"q": deep}}
+    function = {"type": "function", "name": "n", "parameters": {"q": deep}}
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("/v1/messages", {"messages": [*said, *called]}),
+        ("/v1/messages", {"messages": [{"role": "user", "content": [{"type": "image", "source": deep}]}]}),
+        ("/v1/messages", {"messages": said, "tools": [{"name": "n", "input_schema": schema}]}),
+        ("/v1/messages", {"messages": said, "output_config": {"format": {"type": "json_schema", "schema": schema}}}),
+        ("/v1/messages", {"messages": said, "metadata": {"q": deep}}),
+        ("/v1/chat/completions", {"messages": said, "tools": [{"type": "function", "function": function}]}),
+        ("/v1/chat/completions", {"messages": said, "metadata": {"q": deep}}),
+        ("/v1/responses", {"input": "x", "tools": [function]}),
+        ("/v1/responses", {"input": "x", "metadata": {"q": deep}}),
+        ("/v1/responses", {"input": [{"type": "reasoning", "summary": deep}]}),
+    ]
+    headers = {"x-api-key": "key", "authorization": "Bearer key", "anthropic-version": "2023-06-01"}
+
+    async def talk(served: Served) -> list[tuple[int, str, bool]]:
+        statuses = []
+        for path, fields in asked:
+            for stream in (False, True):
+                body = {"model": MODEL, "stream": stream, **fields} | ({"max_tokens": 9} if "messages" in path else {})
+                statuses.append(((await served.http.post(path, json=body, headers=headers)).status_code, path, stream))
+        return statuses
+
+    told = in_warp(talk, speak=DefaultSpeaker(Draws(1, 0)))
+    assert {status for status, _, _ in told} <= {200, 400}, told
+    assert [status for status, _, _ in told].count(200) >= 10
+
+
+def result_of(use_id: str) -> dict[str, str]:
+    return {"type": "tool_result", "tool_use_id": use_id, "content": "done"}
