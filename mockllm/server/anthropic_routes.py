@@ -51,7 +51,7 @@ def anthropic_routes(service: Service) -> list[Route]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Message:
     request: Request
     counter: TokenCounter

@@ -67,7 +67,7 @@ def openai_routes(service: Service) -> list[Route]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Chat:
     request: Request
     body: ChatBody
@@ -86,7 +86,7 @@ class _Chat:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Response:
     request: Request
     body: Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -106,13 +106,13 @@ class _Prompt:
 
     async def answered(self) -> web.StreamResponse:
         """The response, sent or ready to be."""
-        if self.answer is not None:
-            return await self._sent(self.answer, None, Fixed(self.run.emulator.clock, self.answer.admitted_us))
         entry, emulator, request = self.entry, self.run.emulator, self.request
+        if self.answer is not None:
+            return await self._sent(self.answer, None, Fixed(emulator.clock, self.answer.admitted_us))
         since_us = entry.arrived_us
         if self.ready_us is not None:
             since_us = self.ready_us
-            await self._reach(Fixed(emulator.clock, 0), since_us)
+            await self._until(Fixed(emulator.clock, 0).reach(since_us))
         rule = None
         if self.run.faults:
             rule = pick_fault(self.run.faults, emulator.draws, request.identity)
@@ -166,10 +166,9 @@ class _Prompt:
             pace = place
         return await self._sent(answer, rule, pace)
 
-    async def _sent(self, answer: Answer, rule: FaultRule | None, pace: Pace) -> web.StreamResponse:
-        if rule is None and not self.entry.stream:
-            return await self._whole(answer, pace)
-        return await self._in_parts(answer, rule, pace)
+    def _sent(self, answer: Answer, rule: FaultRule | None, pace: Pace) -> Awaitable[web.StreamResponse]:
+        whole = rule is None and not self.entry.stream
+        return self._whole(answer, pace) if whole else self._in_parts(answer, rule, pace)
 
     async def _planned(self, since_us: int, expected: Expectation | None) -> Answer:
         # The plan counts from the arrival: what the server took to read the request is no part of what it emulates.
@@ -186,20 +185,22 @@ class _Prompt:
         self.entry.fault = rule.kind
         if rule.kind in REFUSALS or (rule.kind == "error_event" and not self.request.stream):
             clock = self.run.emulator.clock
-            await self._reach(Fixed(clock, clock.now_us()), rule.wait_us)
+            await self._until(Fixed(clock, clock.now_us()).reach(rule.wait_us))
             status = REFUSALS.get(rule.kind, 500)
             wait_s = 1 if rule.retry_after_s is None else rule.retry_after_s
             headers = {"retry-after": str(wait_s)} if status == 429 else {}
             raise ApiError(status, USUAL_MESSAGES[status], headers)
 
-    async def _reach(self, pace: Pace, at_us: int) -> None:
+    async def _until(self, due: Awaitable[None] | None) -> None:
         try:
-            await self.service.deliveries.until(pace.reach(at_us))
+            await self.service.deliveries.until(due)
         except StoppingError:
             raise _STOPPING from None
 
     async def _whole(self, answer: Answer, pace: Pace) -> web.Response:
-        await self._reach(pace, answer.timeline.end_us)
+        due = pace.reach(answer.timeline.end_us)
+        if due is not None or self.service.deliveries.stopping:
+            await self._until(due)
         self.entry.first_us = self.entry.end_us = self.run.emulator.clock.now_us()
         return web.Response(body=self.body, headers=self.headers, content_type="application/json")
 
