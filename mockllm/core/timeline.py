@@ -113,7 +113,8 @@ class Service:
         first_us = microseconds(max(_LEAST_TTFT_S, ttft_s))
         decode_us = 0
         if output_tokens > 1:
-            per_s = self._tokens_per_s * exp(self._rate_sigma * normal_quantile(rate))
+            varied = exp(self._rate_sigma * normal_quantile(rate)) if self._rate_sigma else 1.0
+            per_s = self._tokens_per_s * varied
             decode_us = microseconds((output_tokens - 1) / per_s)
         return Timeline(first_us, first_us + decode_us, output_tokens)
 

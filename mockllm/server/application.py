@@ -188,7 +188,7 @@ def _answering_errors(handler: _Handler, occurrences: Occurrences) -> Callable[[
 
 
 async def _refusal(http: web.Request, error: ApiError, occurrences: Occurrences) -> web.Response:
-    identity = await _unnamed(http, occurrences)
+    identity = await _unnamed(http, occurrences, error.sent)
     if _is_openai(http):
         return openai_refusal(error, openai_headers(identity) | error.headers)
     return anthropic_refusal(error, anthropic_headers(identity) | error.headers)
@@ -198,11 +198,12 @@ def _is_openai(http: web.Request) -> bool:
     return speaks_openai(_RUN_PREFIX.sub("", http.path, count=1), http.headers)
 
 
-async def _unnamed(http: web.Request, occurrences: Occurrences) -> Identity:
-    """The identity of an exchange that met no emulator: by what was sent, and how often."""
-    sent = blake2b(f"{http.method} {http.path_qs}\n".encode("utf-8", "surrogatepass"), digest_size=16)
-    try:
-        sent.update(await http.read())
-    except web.HTTPRequestEntityTooLarge:
-        sent.update(b"too large")
-    return occurrences.identify(sent.digest())
+async def _unnamed(http: web.Request, occurrences: Occurrences, sent: bytes | None = None) -> Identity:
+    """The identity of an exchange that met no emulator: by what was `sent`, and how often."""
+    if sent is None:
+        try:
+            sent = await http.read()
+        except web.HTTPRequestEntityTooLarge:
+            sent = b"too large"
+    exchange = f"{http.method} {http.path_qs}\n".encode("utf-8", "surrogatepass") + sent
+    return occurrences.identify(blake2b(exchange, digest_size=16).digest())

@@ -20,7 +20,7 @@ from mockllm.server.delivery import StoppingError, send
 from mockllm.server.endpoint import Asked, Endpoint, Logged, Service
 from mockllm.server.expecting import take_expected, told
 from mockllm.server.request_log import Entry
-from mockllm.server.routes import Handler, json_bytes
+from mockllm.server.routes import Handler, body_of, json_bytes
 from mockllm.server.runs import Run
 from mockllm.server.together import Together
 
@@ -34,7 +34,7 @@ def answering(endpoint: Endpoint, service: Service) -> Handler:
     together = Together(_Prompt.read, _Prompt.plan, _Prompt.write)
 
     async def answer(http: web.Request, run: Run) -> web.StreamResponse:
-        raw = await http.read()
+        raw = await body_of(http)
         with Logged(http, run, endpoint.name, service, raw) as entry:
             prompt = _Prompt(http, run, endpoint, service, entry, raw)
             try:
@@ -42,7 +42,9 @@ def answering(endpoint: Endpoint, service: Service) -> Handler:
                 response = await prompt.answered()
             except ApiError as error:
                 refusal = endpoint.refused(error)
-                refusal.headers = {**_standing(endpoint, run, http.headers, prompt.asked), **refusal.headers}
+                now_us = run.emulator.clock.now_us()
+                refusal.headers = {**_standing(endpoint, run, http.headers, prompt.asked, now_us), **refusal.headers}
+                refusal.sent = raw
                 raise refusal from None
             entry.status = response.status
         return response
@@ -93,7 +95,7 @@ class _Prompt:
         self.headers = {
             **self.endpoint.headers(answer.identity),
             **asked.headers(answer),
-            **_standing(self.endpoint, self.run, self.http.headers, asked),
+            **_standing(self.endpoint, self.run, self.http.headers, asked, answer.admitted_us),
         }
         if not asked.request.stream:
             self.body = json_bytes(asked.whole(answer))
@@ -232,8 +234,10 @@ class _Prompt:
         return await send(self.http, response, spoiled, pace, clock, deliveries, self.entry, last_words, headers_us)
 
 
-def _standing(endpoint: Endpoint, run: Run, headers: Mapping[str, str], asked: Asked | None) -> Mapping[str, str]:
-    """The headers that tell the client where it stands with its limits, if it has any.
+def _standing(
+    endpoint: Endpoint, run: Run, headers: Mapping[str, str], asked: Asked | None, now_us: int
+) -> Mapping[str, str]:
+    """The headers that tell the client where it stands with its limits at `now_us`, if it has any.
 
     Of what could not be read it is known who sent it, and the profile's model is taken for the one that was meant;
     whoever shows no credential has no limits either.
@@ -248,5 +252,4 @@ def _standing(endpoint: Endpoint, run: Run, headers: Mapping[str, str], asked: A
             model, workspace = emulator.profile.model, endpoint.workspace(run, headers)
         except ApiError:
             return {}
-    now_us = emulator.clock.now_us()
     return endpoint.standing(limits.standings(model, workspace, now_us), limits.unix_s(now_us))

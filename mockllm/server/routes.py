@@ -11,7 +11,7 @@ from aiohttp import web
 
 from mockllm.server.runs import Run
 
-__all__ = ["Handler", "Route", "json_bytes", "json_response"]
+__all__ = ["Handler", "Route", "body_of", "json_bytes", "json_response"]
 
 Handler: TypeAlias = Callable[[web.Request, Run], Awaitable[web.StreamResponse]]
 
@@ -22,6 +22,20 @@ class Route(NamedTuple):
     method: str
     path: str
     handler: Handler
+
+
+async def body_of(http: web.Request) -> bytes:
+    """The body of `http`, which is taken at once where it is there already, and cannot be read again.
+
+    Raises `HTTPRequestEntityTooLarge` beyond the application's limit.
+    """
+    content = http.content
+    if not content.is_eof():
+        return await http.read()
+    raw = content.read_nowait()
+    if len(raw) > http.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(http.client_max_size, len(raw))
+    return raw
 
 
 def json_bytes(body: Any) -> bytes:
