@@ -10,6 +10,7 @@ from aiohttp import web
 from mockllm.core.expectations import Expectation
 from mockllm.core.faults import REFUSALS, FaultRule, Spoiled, pick_fault, spoil, spoil_whole
 from mockllm.core.limits import RateLimitedError
+from mockllm.core.reply import Script
 from mockllm.core.request import Request
 from mockllm.emulator.admission import Answer
 from mockllm.emulator.load import Load, OverloadedError, Place
@@ -18,7 +19,7 @@ from mockllm.protocols.anthropic_errors import USUAL_MESSAGES, ApiError
 from mockllm.protocols.limit_headers import too_many
 from mockllm.server.delivery import StoppingError, send
 from mockllm.server.endpoint import Asked, Endpoint, Logged, Service
-from mockllm.server.expecting import take_expected, told
+from mockllm.server.expecting import take_expected
 from mockllm.server.request_log import Entry
 from mockllm.server.routes import Handler, body_of, json_bytes
 from mockllm.server.runs import Run
@@ -54,8 +55,11 @@ def answering(endpoint: Endpoint, service: Service) -> Handler:
 
 @dataclass(slots=True)
 class _Prompt:
-    """One prompt on its way, and whatever it meets. `ready_us` is when its connection is set up, if that is a new one;
-    the plan, and what is written of the answer before its time, are there once they are made."""
+    """One prompt on its way, and whatever it meets.
+
+    `ready_us` is when its connection is set up, if that is a new one; `expected` is what a test registered for it; the
+    plan, and what is written of the answer before its time, are there once they are made.
+    """
 
     http: web.Request
     run: Run
@@ -65,6 +69,7 @@ class _Prompt:
     raw: bytes
     asked: Asked | None = None
     ready_us: int | None = None
+    expected: Expectation | None = None
     answer: Answer | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -76,16 +81,19 @@ class _Prompt:
         entry.identity, entry.model, entry.stream = request.identity, request.model, request.stream
 
     def plan(self) -> None:
-        """Plan the answer, if there is nothing that it has to wait for or may be refused by."""
+        """Plan the answer, if there is nothing that it has to wait for first."""
         run, service, arrived_us, request = self.run, self.service, self.entry.arrived_us, self.request
         emulator = run.emulator
         if service.set_up is not None:
             self.ready_us = service.set_up.due_us(self.http, emulator, request.identity, arrived_us)
         limited = emulator.limits is not None and emulator.limits.are_set
         waits = limited or self.ready_us is not None or emulator.load is not None or emulator.clock.ties
-        if not (waits or run.faults or run.expectations):
-            self.answer = emulator.plan(request, None, arrived_us)
-            self.entry.planned(self.answer)
+        if waits or run.faults:
+            return
+        if run.expectations:
+            self.expected = take_expected(request, run)
+        if self.expected is None or self.expected.fault is None:
+            self._keep(emulator.plan(request, self._script(), arrived_us))
 
     def write(self) -> None:
         """Write down what can be written before its time: the headers, and the body of an answer that is no stream."""
@@ -151,18 +159,19 @@ class _Prompt:
 
     async def _admitted(self, rule: FaultRule | None, since_us: int, place: Place | None) -> web.StreamResponse:
         """Plan the answer as of `since_us`, and send it: at its own pace, or at that of its `place`."""
-        run, request = self.run, self.request
-        # What was registered is taken by requests that get an answer, so that a retry finds what is left.
-        expected = await take_expected(request, run) if run.expectations else None
-        if expected is not None and expected.error is not None:
-            raise told(expected.error)
-        if expected is not None and expected.fault is not None:
-            rule = expected.fault
+        emulator, request = self.run.emulator, self.request
+        if self.expected is None and self.run.expectations:
+            # At one instant the first by name takes its turn first. What was registered is taken by requests that get
+            # an answer, so that a retry finds what is left.
+            await emulator.clock.settle(request.identity)
+            self.expected = take_expected(request, self.run)
+        if self.expected is not None and self.expected.fault is not None:
+            rule = self.expected.fault
             await self._befall(rule)
-        answer = self.answer = await self._planned(since_us, expected)
-        self.entry.planned(answer)
+        # The plan counts from the arrival: what the server took to read the request is no part of what it emulates.
+        answer = self._keep(await emulator.admit(request, self._script(), since_us))
         self.write()
-        pace: Pace = Fixed(run.emulator.clock, answer.admitted_us)
+        pace: Pace = Fixed(emulator.clock, answer.admitted_us)
         if place is not None:
             place.begin(answer.timeline.end_us)
             pace = place
@@ -172,12 +181,16 @@ class _Prompt:
         whole = rule is None and not self.entry.stream
         return self._whole(answer, pace) if whole else self._in_parts(answer, rule, pace)
 
-    async def _planned(self, since_us: int, expected: Expectation | None) -> Answer:
-        # The plan counts from the arrival: what the server took to read the request is no part of what it emulates.
-        script = expected.script() if expected is not None else None
-        answer = await self.run.emulator.admit(self.request, script, since_us)
-        if expected is not None and expected.stop_reason is not None:
-            answer = answer._replace(reply=answer.reply._replace(stop_reason=expected.stop_reason, stop_sequence=None))
+    def _script(self) -> Script | None:
+        return self.expected.script() if self.expected is not None else None
+
+    def _keep(self, answer: Answer) -> Answer:
+        """`answer` as it was planned, but for the stop reason that a test registered."""
+        reason = self.expected.stop_reason if self.expected is not None else None
+        if reason is not None:
+            answer = answer._replace(reply=answer.reply._replace(stop_reason=reason, stop_sequence=None))
+        self.answer = answer
+        self.entry.planned(answer)
         return answer
 
     async def _befall(self, rule: FaultRule | None) -> None:
