@@ -122,6 +122,13 @@ ORDER = (
         f"{DETERMINISM}::test_requests_of_one_instant_are_admitted_in_the_order_of_their_names",
     ),
     Mutation(
+        "the server plans together what came together, in virtual time too",
+        "a turn that a test registered would go to whichever request of one instant arrived first",
+        "mockllm/server/prompts.py",
+        ((" or emulator.load is not None or emulator.clock.ties\n", " or emulator.load is not None\n"),),
+        "tests/mockllm/server/test_expecting.py::test_requests_of_one_instant_take_their_turns_in_the_order_of_their_names",
+    ),
+    Mutation(
         "sim enters the pool in order of arrival",
         "who pays for a new connection would depend on the order in which tasks were started",
         "latlab/worlds/sim.py",
