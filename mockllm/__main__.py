@@ -63,7 +63,7 @@ def serve(
         float, typer.Option(min=0.01, metavar="SECONDS", help="Close a connection that was idle for so long.")
     ] = 3630.0,
     log_requests: Annotated[
-        bool, typer.Option("--log-requests", help="A line of JSON on standard error for each request.")
+        bool, typer.Option("--log-requests", help="A line of JSON on standard error for each request for an answer.")
     ] = False,
     replay: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Answer from a recording, and nothing that is not in it.")

@@ -12,8 +12,8 @@ import ssl
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,18 +126,25 @@ def serve_command(
             until_stdin_ends,
             allow_remote,
         )
-        _spare_the_collector()
+        stack.enter_context(_sparing_the_collector())
         with asyncio.Runner(loop_factory=PacedLoop) as runner:  # for its timers, which are never a millisecond late
             runner.run(serve(asked, ready=announce))
 
 
-def _spare_the_collector() -> None:
+@contextmanager
+def _sparing_the_collector() -> Iterator[None]:
     """The log holds on to something of every request, and each pass of the garbage collector looks through all that is
     new since the last: with Python's own thresholds that took a sixth of a busy server's time, and a pass over
-    everything held the streams up for a tenth of a second. What is loaded by now stays, and is not looked at again."""
+    everything held the streams up for a tenth of a second. What is loaded by now is not looked at again."""
+    usual = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        gc.unfreeze()
 
 
 def _recording(path: Path) -> Recording:

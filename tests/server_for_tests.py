@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from anthropic import AsyncAnthropic
 from anthropic._base_client import get_platform
 from profiles_for_tests import make_profile
 
+from mockllm.clock.instants import RealClock
 from mockllm.clock.warp_loop import WarpLoop
+from mockllm.core.clock import Clock
 from mockllm.core.draws import Draws
 from mockllm.core.profile import Profile
 from mockllm.core.replay import Replay
@@ -24,7 +27,7 @@ from mockllm.emulator.admission import Answer, Emulator
 from mockllm.server.application import build_app, build_runner
 from mockllm.server.runs import Runs
 
-__all__ = ["MODEL", "Recorder", "Served", "in_warp", "letters"]
+__all__ = ["MODEL", "Recorder", "Served", "in_real_time", "in_warp", "letters"]
 
 T = TypeVar("T")
 MODEL = "test-model"
@@ -90,6 +93,18 @@ def in_warp(
         loop.close()
 
 
+def in_real_time(
+    talk: Callable[[Served], Awaitable[T]], *, speak: Callable[[Request], Script] = lambda _: Script(20)
+) -> T:
+    """The same on an ordinary loop, whose requests are planned together; time runs a thousand times as fast."""
+
+    async def main() -> T:
+        loop: Any = asyncio.get_running_loop()
+        return await _serve(talk, loop, make_profile(), speak, False, 1, None, RealClock(loop, 1000.0))
+
+    return asyncio.run(main())
+
+
 async def _serve(
     talk: Callable[[Served], Awaitable[T]],
     loop: WarpLoop,
@@ -98,8 +113,9 @@ async def _serve(
     connection_setup: bool,
     seed: int,
     replay: Callable[[], Replay] | None,
+    clock: Clock | None = None,
 ) -> T:
-    emulator = Recorder(profile, Draws(seed, 0), loop, speak)
+    emulator = Recorder(profile, Draws(seed, 0), clock or loop, speak)
     emulator.answers = []
     runs = Runs(lambda _: emulator, replay=replay)
     runner = build_runner(build_app(runs, connection_setup=connection_setup), shutdown_timeout_s=2.0)

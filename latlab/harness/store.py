@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS served (
     PRIMARY KEY (arm, run, path, attempt)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS loads (
-    arm INTEGER NOT NULL, run INTEGER NOT NULL, {" REAL NOT NULL, ".join(ClientLoad._fields)} REAL NOT NULL,
+    arm INTEGER NOT NULL, run INTEGER NOT NULL,
+    lag_us INTEGER NOT NULL, worst_lag_us INTEGER NOT NULL, cpu_share REAL NOT NULL,
     PRIMARY KEY (arm, run)
 ) STRICT, WITHOUT ROWID;
 """

@@ -40,11 +40,8 @@ class ApiError(MockLLMError):
     """An answer other than success: its HTTP `status`, the API's `kind` for it, a one-line message, and `headers`.
 
     A status without a kind of its own is an `invalid_request_error` below 500 and an `api_error` from there on. `param`
-    (the field that is to blame) and `code` are shown by OpenAI's API alone. `sent` is the body that is refused, where
-    it was read already.
+    (the field that is to blame) and `code` are shown by OpenAI's API alone.
     """
-
-    sent: bytes | None = None
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ Integers beyond 64 bits are read as doubles.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ _DEEPEST = 254  # what orjson writes; it reads four times as deep
 def read_object(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`, at most 254 levels deep. Raises `ApiError` 400 for anything else."""
     try:
-        plain = orjson.loads(raw)
+        plain = orjson.loads(raw.removeprefix(BOM_UTF8))  # some clients begin with it (RFC 8259 lets us ignore it)
         if raw.count(b"{") + raw.count(b"[") > _DEEPEST:
             orjson.dumps(plain)  # so that nobody who walks through it comes to the end of Python's stack
     except orjson.JSONDecodeError as error:

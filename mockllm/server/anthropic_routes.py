@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,8 @@ from mockllm.emulator.admission import Answer
 from mockllm.protocols import anthropic_reply
 from mockllm.protocols.anthropic_errors import ApiError, error_body
 from mockllm.protocols.limit_headers import anthropic_limits
-from mockllm.server.endpoint import Asked, Endpoint, Service
-from mockllm.server.prompts import answering
-from mockllm.server.routes import Route, json_response
+from mockllm.server.endpoint import Asked, Endpoint
+from mockllm.server.routes import Handler, Route, json_response
 from mockllm.server.runs import Run
 
 __all__ = ["anthropic_headers", "anthropic_refusal", "anthropic_routes"]
@@ -39,12 +38,12 @@ def anthropic_refusal(error: ApiError, headers: Mapping[str, str]) -> web.Respon
     return json_response(error_body(error, headers["request-id"]), status=error.status, headers=headers)
 
 
-def anthropic_routes(service: Service) -> list[Route]:
-    """Method, path and handler of each."""
+def anthropic_routes(answering: Callable[[Endpoint], Handler]) -> list[Route]:
+    """Method, path and handler of each; `answering` makes those of prompts."""
     endpoint = Endpoint("messages", _read, anthropic_headers, _failed, anthropic_limits, _workspace)
 
     return [
-        Route("POST", "/v1/messages", answering(endpoint, service)),
+        Route("POST", "/v1/messages", answering(endpoint)),
         Route("POST", "/v1/messages/count_tokens", _count_tokens),
         Route("GET", "/", _hello),
         Route("GET", "/api/hello", _hello),

@@ -27,9 +27,10 @@ from mockllm.server.endpoint import Service
 from mockllm.server.metrics import Metrics
 from mockllm.server.model_routes import model_routes
 from mockllm.server.openai_routes import openai_headers, openai_refusal, openai_routes, speaks_openai
+from mockllm.server.prompts import answering
 from mockllm.server.replaying import replay_routes
 from mockllm.server.request_log import Entry
-from mockllm.server.routes import Handler, Route, json_response
+from mockllm.server.routes import ANY_PATH, Handler, Route, json_response
 from mockllm.server.runs import DEFAULT_RUN, Run, RunError, Runs
 from mockllm.server.set_up import SetUp
 
@@ -41,7 +42,6 @@ _RUN_PREFIX = re.compile(r"^/_run/[^/]*")
 _ARRIVALS = web.AppKey("arrivals", Arrivals)
 _Response: TypeAlias = Coroutine[Any, Any, web.StreamResponse]
 _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_ANY_PATH = "/{path:.*}"
 
 
 def runs_of(emulator: Emulator) -> Runs:
@@ -68,9 +68,10 @@ def build_app(
     service = Service(arrivals, deliveries, Metrics(), SetUp() if connection_setup else None, observe)
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app[_ARRIVALS] = arrivals
+    answered = answering(service)
     health = Route("GET", "/health", _health)
     spoken = (
-        [*anthropic_routes(service), *openai_routes(service), *model_routes()]
+        [*anthropic_routes(answered), *openai_routes(answered), *model_routes()]
         if runs.default.replay is None
         else replay_routes(service)
     )
@@ -124,11 +125,14 @@ def _register(router: web.UrlDispatcher, table: Mapping[str, Mapping[str, _Handl
     No middleware does that: aiohttp's way of wrapping handlers in one costs each request as much as reading its JSON.
     """
     occurrences = Occurrences()
-    for path, handlers in {**table, _ANY_PATH: table.get(_ANY_PATH, {})}.items():
+    for path, handlers in {**table, ANY_PATH: table.get(ANY_PATH, {})}.items():
         resource = router.add_resource(path)
         for method, handler in handlers.items():
             resource.add_route(method, _answering_errors(handler, occurrences))
-        resource.add_route("*", _answering_errors(_refuse_method if handlers else _refuse_path, occurrences))
+        if (
+            path == ANY_PATH or ANY_PATH not in table
+        ):  # else what a path has no method for is for whoever takes any path
+            resource.add_route("*", _answering_errors(_refuse_method if handlers else _refuse_path, occurrences))
 
 
 async def _refuse_method(http: web.Request) -> NoReturn:
@@ -165,6 +169,9 @@ def _answering_errors(handler: _Handler, occurrences: Occurrences) -> Callable[[
             response = await handler(http)
         except ApiError as error:
             return await _refusal(http, error, occurrences)
+        except web.RequestPayloadError as error:
+            reason = str(error).rpartition("message:")[2].strip()
+            return await _refusal(http, ApiError(400, f"The request body cannot be read: {reason}"), occurrences)
         except web.HTTPException as error:
             too_large = isinstance(error, web.HTTPRequestEntityTooLarge)
             reason = "the request exceeds the maximum of 32 MB" if too_large else f"{error.reason}: {http.path}"
@@ -188,7 +195,7 @@ def _answering_errors(handler: _Handler, occurrences: Occurrences) -> Callable[[
 
 
 async def _refusal(http: web.Request, error: ApiError, occurrences: Occurrences) -> web.Response:
-    identity = await _unnamed(http, occurrences, error.sent)
+    identity = await _unnamed(http, occurrences)
     if _is_openai(http):
         return openai_refusal(error, openai_headers(identity) | error.headers)
     return anthropic_refusal(error, anthropic_headers(identity) | error.headers)
@@ -198,12 +205,13 @@ def _is_openai(http: web.Request) -> bool:
     return speaks_openai(_RUN_PREFIX.sub("", http.path, count=1), http.headers)
 
 
-async def _unnamed(http: web.Request, occurrences: Occurrences, sent: bytes | None = None) -> Identity:
-    """The identity of an exchange that met no emulator: by what was `sent`, and how often."""
-    if sent is None:
-        try:
-            sent = await http.read()
-        except web.HTTPRequestEntityTooLarge:
-            sent = b"too large"
+async def _unnamed(http: web.Request, occurrences: Occurrences) -> Identity:
+    """The identity of an exchange that met no emulator: by what was sent, and how often."""
+    try:
+        sent = await http.read()
+    except web.HTTPRequestEntityTooLarge:
+        sent = b"too large"
+    except web.RequestPayloadError:
+        sent = b"unreadable"
     exchange = f"{http.method} {http.path_qs}\n".encode("utf-8", "surrogatepass") + sent
     return occurrences.identify(blake2b(exchange, digest_size=16).digest())

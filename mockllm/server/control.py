@@ -87,6 +87,7 @@ class _Control:
         return json_response({"faults": _rules(run)})
 
     async def set_faults(self, http: web.Request, run: Run) -> web.StreamResponse:
+        _refuse_replays(run)
         value = await _json(http)
         run.faults = read_rules(value["faults"] if isinstance(value, dict) and set(value) == {"faults"} else value)
         return json_response({"faults": _rules(run)})
@@ -99,6 +100,7 @@ class _Control:
         return json_response({"remaining": run.expectations.remaining()})
 
     async def expect(self, http: web.Request, run: Run) -> web.StreamResponse:
+        _refuse_replays(run)
         return json_response({"registered": run.expectations.register(await _json(http))})
 
     async def clear_expected(self, _: web.Request, run: Run) -> web.StreamResponse:
@@ -134,6 +136,11 @@ def control_routes(runs: Runs, service: Service, facts: Callable[[], dict[str, A
         Route("POST", f"{PREFIX}runs", control.open_run),
         Route("DELETE", f"{PREFIX}runs", control.close_run),
     ]
+
+
+def _refuse_replays(run: Run) -> None:
+    if run.replay is not None:
+        raise ControlError("a recording is said as it is, without faults or turns of yours; serve without --replay")
 
 
 def _load(run: Run) -> dict[str, int] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,8 @@ from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.protocols.limit_headers import openai_limits
 from mockllm.protocols.openai_chat_body import ChatBody
 from mockllm.protocols.openai_errors import as_openai, error_body
-from mockllm.server.endpoint import Asked, Endpoint, Service
-from mockllm.server.prompts import answering
-from mockllm.server.routes import Route, json_response
+from mockllm.server.endpoint import Asked, Endpoint
+from mockllm.server.routes import Handler, Route, json_response
 from mockllm.server.runs import Run
 
 __all__ = ["openai_headers", "openai_refusal", "openai_routes", "speaks_openai"]
@@ -54,16 +53,16 @@ def openai_refusal(error: ApiError, headers: Mapping[str, str]) -> web.Response:
     return json_response(error_body(told), status=told.status, headers=headers)
 
 
-def openai_routes(service: Service) -> list[Route]:
-    """Method, path and handler of each."""
+def openai_routes(answering: Callable[[Endpoint], Handler]) -> list[Route]:
+    """Method, path and handler of each; `answering` makes those of prompts."""
     chat = Endpoint("chat.completions", _read_chat, openai_headers, _chat_failed, openai_limits, _workspace, as_openai)
     responses = Endpoint(
         "responses", _read_responses, openai_headers, _responses_failed, openai_limits, _workspace, as_openai
     )
 
     return [
-        Route("POST", "/v1/chat/completions", answering(chat, service)),
-        Route("POST", "/v1/responses", answering(responses, service)),
+        Route("POST", "/v1/chat/completions", answering(chat)),
+        Route("POST", "/v1/responses", answering(responses)),
     ]
 
 

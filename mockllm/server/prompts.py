@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -27,30 +27,32 @@ from mockllm.server.together import Together
 
 __all__ = ["answering"]
 
-_STOPPING = ApiError(529, "Overloaded: the server is shutting down")
 
-
-def answering(endpoint: Endpoint, service: Service) -> Handler:
-    """The handler of `endpoint`. It raises `ApiError` for a refusal, which its caller writes in the protocol's form."""
+def answering(service: Service) -> Callable[[Endpoint], Handler]:
+    """What makes the handler of an endpoint. Prompts that are there together share their steps, whatever endpoint they
+    came to. A handler raises `ApiError` for a refusal, which its caller writes in the protocol's form."""
     together = Together(_Prompt.read, _Prompt.plan, _Prompt.write)
 
-    async def answer(http: web.Request, run: Run) -> web.StreamResponse:
-        raw = await body_of(http)
-        with Logged(http, run, endpoint.name, service, raw) as entry:
-            prompt = _Prompt(http, run, endpoint, service, entry, raw)
-            try:
-                await together.through(prompt)
-                response = await prompt.answered()
-            except ApiError as error:
-                refusal = endpoint.refused(error)
-                now_us = run.emulator.clock.now_us()
-                refusal.headers = {**_standing(endpoint, run, http.headers, prompt.asked, now_us), **refusal.headers}
-                refusal.sent = raw
-                raise refusal from None
-            entry.status = response.status
-        return response
+    def at(endpoint: Endpoint) -> Handler:
+        async def answer(http: web.Request, run: Run) -> web.StreamResponse:
+            raw = await body_of(http)
+            with Logged(http, run, endpoint.name, service, raw) as entry:
+                prompt = _Prompt(http, run, endpoint, service, entry, raw)
+                try:
+                    await together.through(prompt)
+                    response = await prompt.answered()
+                except ApiError as error:
+                    raise prompt.refused(error) from None
+                entry.status = response.status
+            return response
 
-    return answer
+        return answer
+
+    return at
+
+
+def _stopping() -> ApiError:
+    return ApiError(529, "Overloaded: the server is shutting down")
 
 
 @dataclass(slots=True)
@@ -114,6 +116,14 @@ class _Prompt:
         assert self.asked is not None
         return self.asked.request
 
+    def refused(self, error: ApiError) -> ApiError:
+        """`error` as its protocol has it, with the headers that tell how far the limits are used."""
+        refusal = self.endpoint.refused(error)
+        now_us = self.run.emulator.clock.now_us()
+        standing = _standing(self.endpoint, self.run, self.http.headers, self.asked, now_us)
+        refusal.headers = {**standing, **refusal.headers}
+        return refusal
+
     async def answered(self) -> web.StreamResponse:
         """The response, sent or ready to be."""
         entry, emulator, request = self.entry, self.run.emulator, self.request
@@ -151,7 +161,7 @@ class _Prompt:
             await self.service.deliveries.until(place.granted)
         except StoppingError:
             place.leave()
-            raise _STOPPING from None
+            raise _stopping() from None
         except BaseException:
             place.leave()
             raise
@@ -210,7 +220,7 @@ class _Prompt:
         try:
             await self.service.deliveries.until(due)
         except StoppingError:
-            raise _STOPPING from None
+            raise _stopping() from None
 
     async def _whole(self, answer: Answer, pace: Pace) -> web.Response:
         due = pace.reach(answer.timeline.end_us)
@@ -227,14 +237,13 @@ class _Prompt:
         assert self.asked is not None
         if self.asked.request.stream:
             spoiled = Spoiled(self.asked.events(answer, emulator.flushes(answer)))
-            last_words = self.endpoint.failed(_STOPPING)
+            last_words = self.endpoint.failed(_stopping())
             if emulator.service.headers_lead_us and (rule is None or rule.kind != "slow_start"):
                 headers_us = emulator.service.headers_us(timeline)
             if rule is not None:
                 spoiled = spoil(rule, list(spoiled.writes), self.endpoint.failed(ApiError(529, USUAL_MESSAGES[529])))
             response.content_type, response.charset = "text/event-stream", "utf-8"
             response.headers["cache-control"] = "no-cache"
-            response.enable_chunked_encoding()
         else:
             assert rule is not None
             spoiled = spoil_whole(rule, [(timeline.end_us, body)])

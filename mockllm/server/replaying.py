@@ -13,7 +13,7 @@ from mockllm.protocols.anthropic_errors import ApiError
 from mockllm.server.delivery import send
 from mockllm.server.endpoint import Logged, Service
 from mockllm.server.request_log import Entry
-from mockllm.server.routes import Route
+from mockllm.server.routes import ANY_PATH, Route
 from mockllm.server.runs import DEFAULT_RUN, Run
 
 __all__ = ["replay_routes"]
@@ -31,7 +31,7 @@ def replay_routes(service: Service) -> list[Route]:
             entry.status = response.status
         return response
 
-    return [Route(method, "/{path:.*}", answer) for method in _METHODS]
+    return [Route(method, ANY_PATH, answer) for method in _METHODS]
 
 
 async def _answer(http: web.Request, raw: bytes, run: Run, service: Service, entry: Entry) -> web.StreamResponse:
@@ -66,9 +66,7 @@ async def _answer(http: web.Request, raw: bytes, run: Run, service: Service, ent
 
 def _begun(exchange: Exchange) -> web.StreamResponse:
     response = web.StreamResponse(status=exchange.status, headers=dict(exchange.headers))
-    if is_stream(exchange) or exchange.cut:
-        response.enable_chunked_encoding()
-    else:
+    if not (is_stream(exchange) or exchange.cut):  # which have no length, and go in chunks where the client knows those
         response.content_length = sum([len(chunk.data) for chunk in exchange.chunks])
     return response
 

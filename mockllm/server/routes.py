@@ -11,7 +11,10 @@ from aiohttp import web
 
 from mockllm.server.runs import Run
 
-__all__ = ["Handler", "Route", "body_of", "json_bytes", "json_response"]
+__all__ = ["ANY_PATH", "Handler", "Route", "body_of", "json_bytes", "json_response"]
+
+ANY_PATH = r"/{path:[\s\S]*}"
+"""The path of a route that takes every path."""
 
 Handler: TypeAlias = Callable[[web.Request, Run], Awaitable[web.StreamResponse]]
 
@@ -25,14 +28,14 @@ class Route(NamedTuple):
 
 
 async def body_of(http: web.Request) -> bytes:
-    """The body of `http`, which is taken at once where it is there already, and cannot be read again.
+    """The body of `http`, which is taken at once where it is there already.
 
     Raises `HTTPRequestEntityTooLarge` beyond the application's limit.
     """
     content = http.content
     if not content.is_eof():
         return await http.read()
-    raw = content.read_nowait()
+    raw = http._read_bytes = content.read_nowait()  # noqa: SLF001  # as its own `read` does, so that it can be read again
     if len(raw) > http.client_max_size:
         raise web.HTTPRequestEntityTooLarge(http.client_max_size, len(raw))
     return raw

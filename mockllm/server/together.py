@@ -40,8 +40,16 @@ class Together(Generic[T]):
                 if not done.done():  # it has failed, or whoever waited for it is gone
                     try:
                         step(item)
+                    except StopIteration as error:  # which a future takes as little as a coroutine does
+                        failure = RuntimeError(f"a step raised {error!r}")
+                        failure.__cause__ = error
+                        done.set_exception(failure)
+                        del failure
                     except Exception as error:
                         done.set_exception(error)
         for _, done in together:
             if not done.done():
                 done.set_result(None)
+        # An error holds on to this frame by its traceback, and would to everybody's body until the collector comes.
+        together.clear()
+        del item, done

@@ -92,6 +92,13 @@ def test_what_was_added_is_read_back_from_the_file(study: dict[RunKey, Outcome])
     assert loads == [one.load for one in fitted.values() if one.load is not None]
 
 
+def test_microseconds_stay_whole_however_many_they_are() -> None:
+    store = Store(IN_MEMORY)
+    store.add([(RunKey(0, 0, 0), outcome()._replace(load=ClientLoad(2**53 + 1, 2**62 + 1, 0.5)))])
+    assert list(store.loads()) == [ClientLoad(2**53 + 1, 2**62 + 1, 0.5)]
+    store.close()
+
+
 @given(st.dictionaries(keys, finished, min_size=1, max_size=6), st.data())
 def test_the_digest_changes_with_any_figure(study: dict[RunKey, Outcome], data: st.DataObject) -> None:
     store = Store(IN_MEMORY)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import anthropic
 import httpx2
 import pytest
-from server_for_tests import MODEL, Recorder, Served, in_warp
+from server_for_tests import MODEL, Recorder, Served, in_real_time, in_warp
 
 from mockllm.core.faults import read_rules
 from mockllm.core.identity import CALL_HEADER
@@ -238,3 +239,52 @@ def test_reversing_the_order_of_32_requests_changes_no_plan_and_no_content() -> 
     forth, back = in_warp(talk_in(list(range(32)))), in_warp(talk_in(list(reversed(range(32)))))
     assert forth == back
     assert len(forth[1]) == 32
+
+
+def test_on_a_real_clock_too_each_meets_what_was_registered_for_it() -> None:
+    expected = [
+        {"call": "error", "error": {"status": 529, "message": "too many"}},
+        {"call": "fault", "fault": {"kind": "server_error"}},
+        {"call": "reply", "reply": {"text": "as told", "stop_reason": "max_tokens"}},
+        {"call": "cut", "fault": {"kind": "cut"}},
+    ]
+
+    async def talk(served: Served) -> list[Any]:
+        assert (await served.http.post("/_mock/expect", json=expected)).status_code == 200
+        await served.create()  # whose connection is new
+        for name in ("error", "fault"):
+            with pytest.raises(anthropic.APIStatusError) as caught:
+                await served.create(extra_headers={CALL_HEADER: name})
+            told.append((name, caught.value.status_code))
+        answers = await asyncio.gather(
+            *[served.create(extra_headers={CALL_HEADER: name}) for name in ("reply", "own", "other")]
+        )
+        told.extend((one.content[0].text[:7], one.stop_reason) for one in answers)
+        with pytest.raises(anthropic.APIConnectionError):
+            await served.create(extra_headers={CALL_HEADER: "cut"})
+        left = (await served.http.get("/_mock/expect")).json()["remaining"]
+        limits = {name for name in (await served.http.post("/v1/messages", json={})).headers if "ratelimit" in name}
+        return [left, limits]
+
+    told: list[Any] = []
+    assert in_real_time(talk) == [[], set()]
+    assert told == [
+        ("error", 529), ("fault", 500), ("as told", "max_tokens"), ("[own:0 ", "end_turn"), ("[other:", "end_turn"),
+    ]  # fmt: skip
+
+
+def test_a_refused_body_is_forgotten_with_its_refusal() -> None:
+    async def talk(served: Served) -> int:
+        for _ in range(3):
+            asked = [served.http.post("/v1/messages", content=b"{" + b" " * 100_000, headers=HEADERS) for _ in range(8)]
+            for response in await asyncio.gather(*asked):
+                assert response.status_code == 400
+        await asyncio.sleep(0.01)
+        return sum([type(one).__name__ == "_Prompt" for one in gc.get_objects()])
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert in_real_time(talk) == 0
+    finally:
+        gc.enable()

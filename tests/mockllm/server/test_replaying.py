@@ -215,6 +215,13 @@ def test_any_path_is_said_again_in_any_run_and_what_was_not_recorded_is_said_to_
             told.append(caught.value.body["error"]["message"])
         log = (await served.http.get("/_mock/requests")).json()["requests"]
         assert [entry["status"] for entry in log] == [200, 404, 404]
+        # What the mock itself has under a path, it has for its own methods.
+        for method, path, status in (("POST", "/health", 404), ("GET", "/health", 200), ("TRACE", "/health", 405)):
+            assert (await served.http.request(method, path)).status_code == status
+        for path, rule in (("faults", {"kind": "overloaded"}), ("expect", {"reply": "no"})):
+            refused = await served.http.post(f"/_mock/{path}", json=rule)
+            assert refused.status_code == 400
+            assert "a recording is said as it is" in refused.json()["error"]
         return told
 
     for line in in_warp(again, replay=replaying(exchanges)):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -35,6 +37,41 @@ def test_what_a_step_raises_ends_the_way_of_its_own_item_alone() -> None:
     ended = asyncio.run(main())
     assert [type(one) for one in ended] == [type(None), ValueError, type(None)]
     assert planned == ["a", "c"]
+
+
+def test_a_step_may_raise_what_no_future_takes() -> None:
+    together = Together[str](lambda item: next(iter([item] if item == "a" else [])) and None)
+
+    async def main() -> list[BaseException | None]:
+        return await asyncio.gather(*[together.through(item) for item in "ab"], return_exceptions=True)
+
+    first, second = asyncio.run(main())
+    assert first is None
+    assert isinstance(second, RuntimeError)
+    assert isinstance(second.__cause__, StopIteration)
+
+
+def test_an_error_holds_on_to_nobody_once_it_was_seen() -> None:
+    class Item:
+        pass
+
+    def refuse(item: Item) -> None:
+        raise ValueError
+
+    together = Together[Item](refuse)
+
+    async def main() -> list[weakref.ref[Item]]:
+        items = [Item() for _ in range(3)]
+        for ended in await asyncio.gather(*[together.through(item) for item in items], return_exceptions=True):
+            assert isinstance(ended, ValueError)
+        del ended
+        return [weakref.ref(item) for item in items]
+
+    gc.disable()
+    try:
+        assert [held() for held in asyncio.run(main())] == [None] * 3
+    finally:
+        gc.enable()
 
 
 def test_nothing_is_done_for_who_is_gone_before_its_turn() -> None:
