@@ -13,11 +13,17 @@ from mockllm.core.faults import Spoiled
 from mockllm.emulator.pace import Pace
 from mockllm.server.request_log import Entry
 
-__all__ = ["Deliveries", "StoppingError", "send"]
+__all__ = ["Deliveries", "StoppingError", "WaitingHeaders", "send"]
 
 
 class StoppingError(Exception):
     """The server stops, and what was waited for will not come."""
+
+
+class WaitingHeaders(web.StreamResponse):
+    """A response whose headers are made ready before their time, and go with the first bytes in one packet."""
+
+    _send_headers_immediately = False  # as aiohttp has it for a response that is whole
 
 
 class Deliveries:
@@ -72,6 +78,8 @@ async def send(
             if headers_us is not None:
                 await deliveries.until(pace.reach(headers_us))
                 await response.prepare(http)
+            elif isinstance(response, WaitingHeaders):
+                await response.prepare(http)  # sends nothing yet
             for at_us, data in spoiled.writes:
                 await deliveries.until(pace.reach(at_us))
                 if entry.first_us is None and at_us >= planned_us:

@@ -17,7 +17,7 @@ from mockllm.emulator.load import Load, OverloadedError, Place
 from mockllm.emulator.pace import Fixed, Pace
 from mockllm.protocols.anthropic_errors import USUAL_MESSAGES, ApiError
 from mockllm.protocols.limit_headers import too_many
-from mockllm.server.delivery import StoppingError, send
+from mockllm.server.delivery import StoppingError, WaitingHeaders, send
 from mockllm.server.endpoint import Asked, Endpoint, Logged, Service
 from mockllm.server.expecting import take_expected
 from mockllm.server.request_log import Entry
@@ -232,14 +232,14 @@ class _Prompt:
     async def _in_parts(self, answer: Answer, rule: FaultRule | None, pace: Pace) -> web.StreamResponse:
         """A stream, or a whole answer that a fault takes apart."""
         emulator, timeline, body = self.run.emulator, answer.timeline, self.body
-        response = web.StreamResponse(headers=self.headers)
-        last_words, headers_us = b"", None
         assert self.asked is not None
-        if self.asked.request.stream:
+        leads = self.request.stream and emulator.service.headers_lead_us and (rule is None or rule.kind != "slow_start")
+        headers_us = emulator.service.headers_us(timeline) if leads else None
+        response = (WaitingHeaders if headers_us is None else web.StreamResponse)(headers=self.headers)
+        last_words = b""
+        if self.request.stream:
             spoiled = Spoiled(self.asked.events(answer, emulator.flushes(answer)))
             last_words = self.endpoint.failed(_stopping())
-            if emulator.service.headers_lead_us and (rule is None or rule.kind != "slow_start"):
-                headers_us = emulator.service.headers_us(timeline)
             if rule is not None:
                 spoiled = spoil(rule, list(spoiled.writes), self.endpoint.failed(ApiError(529, USUAL_MESSAGES[529])))
             response.content_type, response.charset = "text/event-stream", "utf-8"
