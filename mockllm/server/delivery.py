@@ -80,13 +80,21 @@ async def send(
                 await response.prepare(http)
             elif isinstance(response, WaitingHeaders):
                 await response.prepare(http)  # sends nothing yet
-            for at_us, data in spoiled.writes:
-                await deliveries.until(pace.reach(at_us))
+            writes = iter(spoiled.writes)
+            coming = next(writes, None)
+            while coming is not None:
+                at_us, data = coming
+                due = pace.reach(at_us)
+                coming = next(writes, None)  # made now, where there is time
+                await deliveries.until(due)
                 if entry.first_us is None and at_us >= planned_us:
                     entry.first_us = clock.now_us()
                 if not response.prepared:
                     await response.prepare(http)
-                await response.write(data)
+                if coming is None and not spoiled.cut:
+                    await response.write_eof(data)  # one packet holds the last bytes and the end
+                else:
+                    await response.write(data)
         except StoppingError:
             entry.error = "the server stopped"
             if not response.prepared:

@@ -248,11 +248,11 @@ ORDER = (
         "mockllm/server/delivery.py",
         (
             (
-                "            for at_us, data in spoiled.writes:\n",
-                "            said_us = 0\n            for at_us, data in spoiled.writes:\n",
+                "            writes = iter(spoiled.writes)\n",
+                "            said_us = 0\n            writes = iter(spoiled.writes)\n",
             ),
             (
-                "await deliveries.until(pace.reach(at_us))\n",
+                "await deliveries.until(due)\n",
                 "await deliveries.until(clock.sleep_until(clock.now_us() + at_us - said_us))\n"
                 "                said_us = at_us\n",
             ),
@@ -280,8 +280,8 @@ ORDER = (
         "mockllm/server/delivery.py",
         (
             (
-                "                await response.write(data)\n",
-                "                await asyncio.sleep(0.001)\n                await response.write(data)\n",
+                "                if coming is None and not spoiled.cut:\n",
+                "                await asyncio.sleep(0.001)\n                if coming is None and not spoiled.cut:\n",
             ),
         ),
         f"{WARP}::test_sim_and_warp_measure_the_same[everything]",
