@@ -16,8 +16,8 @@ class Clock(Protocol):
     """Whole microseconds since the run began.
 
     `settle` is the tie rule: whoever awaits it resumes when nothing else can happen at this instant, and those who wait
-    at one instant resume in the order of their keys, never of their arrival. Without `ties` those
-    of one instant have no order to keep, and nobody has to wait for it.
+    at one instant resume in the order of their keys, never of their arrival. Without `ties`, as in real time, there is
+    no such order to keep, and nobody waits.
     """
 
     @property
