@@ -129,9 +129,8 @@ def _register(router: web.UrlDispatcher, table: Mapping[str, Mapping[str, _Handl
         resource = router.add_resource(path)
         for method, handler in handlers.items():
             resource.add_route(method, _answering_errors(handler, occurrences))
-        if (
-            path == ANY_PATH or ANY_PATH not in table
-        ):  # else what a path has no method for is for whoever takes any path
+        # What a path has no method for is for whoever takes any path, if there is one.
+        if path == ANY_PATH or ANY_PATH not in table:
             resource.add_route("*", _answering_errors(_refuse_method if handlers else _refuse_path, occurrences))
 
 

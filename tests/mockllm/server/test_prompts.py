@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 from typing import Any
 
@@ -283,10 +282,8 @@ def test_a_refused_body_is_forgotten_with_its_refusal() -> None:
             asked = [served.http.post("/v1/messages", content=b"{" + b" " * 100_000, headers=HEADERS) for _ in range(8)]
             for response in await asyncio.gather(*asked):
                 assert response.status_code == 400
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5):
-                while kept():  # the last handlers end after their clients have heard from them
-                    await asyncio.sleep(0)
+        for _ in range(20):  # turns of the loop: handlers end after their clients have heard from them
+            await asyncio.sleep(0)
         return kept()
 
     gc.collect()
